@@ -1,0 +1,106 @@
+"""Every check of user input, and the exceptions that the user may see.
+
+A `DeepcoreError` carries one sentence that names the bad value, the valid choices and the remedy; the command line
+prints it without a traceback. `UsageError` means that the call itself is wrong (exit status 2).
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+
+class DeepcoreError(Exception):
+    """Base of everything that is reported to the user as one sentence."""
+
+
+class UsageError(DeepcoreError, ValueError):
+    """A bad argument, file or combination of the two: the caller can mend it."""
+
+
+class MissingSignal(UsageError):
+    """A method asked a proxy run for something that the run did not record."""
+
+
+class StoredMismatch(DeepcoreError):
+    """A stored artefact is damaged, or was made by another specification."""
+
+
+class Diverged(DeepcoreError):
+    """Training produced losses that are not finite; what was recorded before is kept."""
+
+
+def check_fraction(fraction: float) -> float:
+    """The fraction kept, in (0, 1]; raises UsageError otherwise."""
+    if not (isinstance(fraction, (int, float)) and math.isfinite(fraction) and 0 < fraction <= 1):
+        raise UsageError(
+            f"fraction is {fraction}: it is the fraction kept, above 0 and at most 1 (0.1 keeps 10%)"
+        )
+    return float(fraction)
+
+
+def check_positive(name: str, value: float, *, zero: bool = False, whole: bool = False) -> None:
+    """`value` is a finite number above 0 (or at least 0 with `zero`), an integer with `whole`."""
+    kind = "a whole number" if whole else "a number"
+    least = "at least 0" if zero else "above 0"
+    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if number and whole and int(value) != value:
+        number = False
+    if not number or not math.isfinite(value) or value < 0 or (value == 0 and not zero):
+        raise UsageError(f"{name} is {value!r}: it must be {kind} {least}")
+
+
+def check_choice(what: str, value: str, choices: Iterable[str]) -> str:
+    """`value` is one of `choices`; the error lists them and the nearest spelling."""
+    choices = list(choices)
+    if value in choices:
+        return value
+    near = difflib.get_close_matches(str(value), choices, n=1)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    raise UsageError(f"unknown {what} {value!r}{hint}; valid: {', '.join(choices)}")
+
+
+def check_labels(labels: np.ndarray, num_classes: int | None, where: str) -> np.ndarray:
+    """Labels as (N,) int64 in 0..C-1; raises UsageError naming `where` and the offending values."""
+    labels = np.asarray(labels)
+    if labels.ndim != 1 or labels.size == 0:
+        raise UsageError(f"{where}: labels have shape {labels.shape}; expected a non-empty vector (N,)")
+    if not np.issubdtype(labels.dtype, np.integer):
+        whole = np.issubdtype(labels.dtype, np.floating) and bool(np.all(np.isfinite(labels)))
+        if not whole or np.any(labels != np.floor(labels)):
+            raise UsageError(f"{where}: labels must be whole numbers, got {labels.dtype} values")
+    labels = labels.astype(np.int64)
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or (num_classes is not None and high >= num_classes):
+        top = "" if num_classes is None else f"..{num_classes - 1}"
+        raise UsageError(f"{where}: labels run from {low} to {high}, out of range 0{top}")
+    return labels
+
+
+def check_ids(ids: np.ndarray, where: str) -> np.ndarray:
+    """Row ids as (N,) int64, unique and not negative; raises UsageError naming `where`."""
+    ids = np.asarray(ids)
+    if ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
+        raise UsageError(
+            f"{where}: ids must be a vector of whole numbers, got {ids.dtype} of shape {ids.shape}"
+        )
+    ids = ids.astype(np.int64)
+    if ids.size and ids.min() < 0:
+        raise UsageError(f"{where}: id {int(ids.min())} is negative")
+    values, counts = np.unique(ids, return_counts=True)
+    if np.any(counts > 1):
+        raise UsageError(
+            f"{where}: id {int(values[counts > 1][0])} occurs {int(counts.max())} times; ids must be unique"
+        )
+    return ids
+
+
+def check_finite_scores(scores: np.ndarray, ids: np.ndarray, method: str) -> None:
+    """No score is NaN or infinite; the error names the first rows concerned."""
+    bad = ~np.isfinite(scores)
+    if bad.any():
+        rows = ", ".join(str(i) for i in ids[bad][:5])
+        raise DeepcoreError(f"{method}: {int(bad.sum())} scores are not finite numbers (rows {rows}, ...)")

@@ -1,0 +1,63 @@
+"""The record that every data set loader returns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+
+
+class Rows(Protocol):
+    """One part (train or test) of a data set. Row i is original row i, for ever: ids are positions here.
+
+    Attributes:
+        labels: (N,) int64.
+        shape: of one input, (C, H, W) or (D,).
+    """
+
+    labels: np.ndarray
+    shape: tuple[int, ...]
+
+    def __len__(self) -> int: ...
+
+    def batches(
+        self, groups: Sequence[np.ndarray], *, device: torch.device, augment_seed: int | None = None
+    ) -> Iterator[torch.Tensor]:
+        """One normalised float32 tensor (len(group), *shape) on `device` per group of row ids, in that order.
+
+        Args:
+            groups: row ids of each batch, int64; repeated ids are allowed.
+            device: where the tensors are wanted.
+            augment_seed: draw the data set's augmentation from this seed; None for none. The same seed and groups
+                give the same tensors.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class LabeledData:
+    """A data set in two parts.
+
+    Attributes:
+        name: as in the table DATASETS.
+        train, test: the two parts; nothing reads `test` before a target's last step.
+        num_classes: C; labels of both parts are in 0..C-1.
+        fingerprint: hex digest of the content (pixels, labels, normalisation, augmentation), equal for equal data.
+        default_net: name in NETS.
+        recipe: name in deepcore.config.RECIPES.
+        val_fraction: default share of the train part held out for validation.
+        kinds: what is known of each train row, (N,) str such as "easy", "hard", "mislabelled"; None if nothing is.
+    """
+
+    name: str
+    train: Rows
+    test: Rows
+    num_classes: int
+    fingerprint: str
+    default_net: str
+    recipe: str = "paper-cifar"
+    val_fraction: float = 0.1
+    kinds: np.ndarray | None = None

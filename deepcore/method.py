@@ -1,0 +1,142 @@
+"""What a coreset method is.
+
+To add a method, write one frozen dataclass and put it into the table of `methods/__init__.py`. A method that scores
+samples needs only this (it runs as it stands):
+
+    @dataclass(frozen=True)
+    class FinalLoss(ScoreMethod):
+        '''Mean loss over the last `last` epochs; keep the highest. Range [0, inf).'''
+
+        last: int = 5
+        name: ClassVar[str] = "FinalLoss"
+        paper: ClassVar[str] = "nobody, 2026"
+        published_mode: ClassVar[str] = "online"
+
+        @property
+        def needs(self) -> frozenset[Signal]:
+            return frozenset({Signal.LOSS})
+
+        def score(self, run: ProxyRun) -> np.ndarray:
+            return run.trajectory(Signal.LOSS, self.mode)[-self.last :].mean(axis=0, dtype=np.float64)
+
+Its fields are its typed hyper-parameters (`--selection "FinalLoss:last=3"` sets them), its ids, budget, class balance,
+files, tables and bill are the harness's business. A method that does not score derives from CoresetMethod and
+implements `select`. Methods never seed, never sort, never see test data.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from deepcore import selection
+from deepcore.checks import check_choice, check_finite_scores
+from deepcore.config import to_dict
+from deepcore.selection import Budget, Selection
+from deepcore.signals import Signal
+
+if TYPE_CHECKING:
+    from deepcore.proxy import ProxyRun
+
+MODES = ("online", "post_epoch")
+
+
+@dataclass(frozen=True)
+class CoresetMethod(abc.ABC):
+    """Base of all methods; the module's docstring shows how to add one.
+
+    Attributes:
+        record: "online" or "post_epoch" to read the other recording than the published one; None for the published.
+        class_balanced: give each class its share of the budget (the CLD paper's protocol, the default for every
+            method); False is each paper's own form.
+        name, paper: as printed; the source of the definition.
+        published_mode: the recording that the method was published with.
+        keep: which end of the score is kept, "highest" or "lowest"; None for methods that do not score.
+        is_selection: False for reference rows (Full) that are not a selection.
+        uses_fraction: False when the method fixes its own size (Full, a file): one row per seed and net.
+    """
+
+    record: str | None = None
+    class_balanced: bool = True
+
+    name: ClassVar[str]
+    paper: ClassVar[str] = ""
+    published_mode: ClassVar[str] = "online"
+    is_selection: ClassVar[bool] = True
+    uses_fraction: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.record is not None:
+            check_choice("recording", self.record, MODES)
+
+    @property
+    def mode(self) -> str:
+        """The recording that this instance reads: "online" or "post_epoch"."""
+        return self.record or self.published_mode
+
+    @property
+    def needs(self) -> frozenset[Signal]:
+        """The signals it reads of the candidates; empty when it needs no proxy run."""
+        return frozenset()
+
+    @property
+    def needs_val(self) -> frozenset[Signal]:
+        """The signals it reads of the validation rows."""
+        return frozenset()
+
+    def resolve(self, fraction: float) -> CoresetMethod:
+        """This method with every field set that depends on the fraction kept."""
+        return self
+
+    def spec(self) -> dict[str, Any]:
+        """Name and all fields, as plain JSON values: what identifies the method in rows and files."""
+        return {"name": self.name, **to_dict(self)}
+
+    def label(self) -> str:
+        """The name with the fields that differ from their defaults, as `--selection` accepts it."""
+        changed = []
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value != field.default:
+                changed.append(f"{field.name}={value}")
+        return self.name + (":" + ",".join(changed) if changed else "")
+
+    @abc.abstractmethod
+    def select(self, run: ProxyRun, budget: Budget, rng: np.random.Generator) -> Selection:
+        """Choose rows of `run.ids`.
+
+        Args:
+            run: the candidates (ids, labels) and what the proxy run recorded of them.
+            budget: fraction kept and number of rows k.
+            rng: the only source of randomness; draw over rows sorted by id.
+
+        Returns:
+            A Selection of exactly k unique ids of the pool (except for methods with `uses_fraction` False).
+        """
+
+
+@dataclass(frozen=True)
+class ScoreMethod(CoresetMethod):
+    """A method that gives each candidate one number; the selection is made in `deepcore.selection`."""
+
+    @property
+    def keep(self) -> str:
+        """The only statement of direction: "highest", "lowest", or "zero" (the values closest to 0)."""
+        return "highest"
+
+    @abc.abstractmethod
+    def score(self, run: ProxyRun) -> np.ndarray:
+        """The scores, (N,) float64, aligned with `run.ids`."""
+
+    def select(self, run: ProxyRun, budget: Budget, rng: np.random.Generator) -> Selection:
+        """The k candidates at the kept end of the score, per class when `class_balanced`."""
+        resolved = self.resolve(budget.fraction)
+        scores = resolved.score(run)
+        check_finite_scores(scores, run.ids, self.name)
+        return selection.top_k(
+            scores, run.ids, run.labels, budget, keep=resolved.keep, class_balanced=self.class_balanced
+        )

@@ -1,0 +1,139 @@
+"""ProxyRun: the candidates of one seed, and what one proxy training remembers of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deepcore.checks import MissingSignal
+from deepcore.signals import Signal
+
+# trajectories[(mode, signal)] is (T+1, N) float32, or (T, N) without the initial row
+Trajectories = Mapping[tuple[str, Signal], np.ndarray]
+
+
+@dataclass(frozen=True)
+class ProxyRun:
+    """Candidates and recordings. Arrays may be memory-mapped: read them, never write.
+
+    Attributes:
+        ids, labels: (N,) int64, original row ids (sorted for runs made here) and labels of the train pool.
+        num_classes: C.
+        val_ids, val_labels: (Q,) int64 of the validation rows; empty where unknown.
+        trajectories: {(mode, signal): (T+1, N) float32}; with `modes_agree`, the mode is ignored (own logs).
+        val_trajectories: {signal: (T+1, Q) float32}.
+        val_class_loss: (T+1, C) mean validation loss per class, when logs came as class means.
+        val_mean_loss: (T+1,) mean validation loss, when logs came as one number per checkpoint.
+        final, val_final: {LOGITS: (N, C), FEATURES: (N, D)}, after the last step.
+        last_layer: (W (C, D), b (C,)) after the last step.
+        has_initial: row 0 is the untrained network; without it the first row is the state after one epoch.
+        repeats: further short runs of other initialisations (EL2N, GraNd).
+        spec: the specification that made it; {} for own logs.
+        costs: example passes, seconds and the like, as counted; {} for own logs.
+        folder: where it is stored, None for own logs.
+    """
+
+    ids: np.ndarray
+    labels: np.ndarray
+    num_classes: int
+    val_ids: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    val_labels: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    trajectories: Trajectories = field(default_factory=dict)
+    val_trajectories: Mapping[Signal, np.ndarray] = field(default_factory=dict)
+    val_class_loss: np.ndarray | None = None
+    val_mean_loss: np.ndarray | None = None
+    final: Mapping[Signal, np.ndarray] = field(default_factory=dict)
+    val_final: Mapping[Signal, np.ndarray] = field(default_factory=dict)
+    last_layer: tuple[np.ndarray, np.ndarray] | None = None
+    has_initial: bool = True
+    modes_agree: bool = False
+    repeats: tuple[ProxyRun, ...] = ()
+    spec: Mapping[str, Any] = field(default_factory=dict)
+    costs: Mapping[str, Any] = field(default_factory=dict)
+    folder: Path | None = None
+
+    @property
+    def epochs(self) -> int:
+        """T, the number of recorded epochs (0 for a run without recordings)."""
+        arrays = [*self.trajectories.values(), *self.val_trajectories.values()]
+        return len(arrays[0]) - int(self.has_initial) if arrays else 0
+
+    def trajectory(self, signal: Signal, mode: str, *, initial: bool = False) -> np.ndarray:
+        """Rows 1..T of a signal, (T, N) float32, or rows 0..T with `initial`.
+
+        P_TRUE and CORRECT are derived from LOSS and MARGIN (a new array; CORRECT is bool).
+
+        Raises:
+            MissingSignal: naming the signal, the mode, and what the run holds; also for `initial` on a run without
+                row 0.
+        """
+        if signal is Signal.P_TRUE:
+            return np.exp(-self.trajectory(Signal.LOSS, mode, initial=initial))
+        if signal is Signal.CORRECT:
+            return self.trajectory(Signal.MARGIN, mode, initial=initial) > 0
+        array = self._stored(signal, mode)
+        if array is None:
+            held = sorted(
+                {f"{s.value} ({'any mode' if self.modes_agree else m})" for m, s in self.trajectories}
+            )
+            raise MissingSignal(
+                f"this run has no {signal.value} trajectory recorded {mode}; it holds: {', '.join(held) or 'none'}"
+            )
+        return self._from_row(array, initial)
+
+    def val_trajectory(self, signal: Signal, *, initial: bool = False) -> np.ndarray:
+        """A validation signal per row, (T, Q) float32, or (T+1, Q) with `initial`; MissingSignal if not held."""
+        if signal not in self.val_trajectories:
+            held = ", ".join(s.value for s in self.val_trajectories) or "none"
+            raise MissingSignal(f"this run has no {signal.value} of each validation row; it holds: {held}")
+        return self._from_row(self.val_trajectories[signal], initial)
+
+    def val_class_means(self, *, initial: bool = False) -> np.ndarray:
+        """Mean validation loss of each class, (T, C) or (T+1, C) float64; NaN columns for classes without a row.
+
+        Raises:
+            MissingSignal: when only one mean over all classes was logged.
+        """
+        if self.val_class_loss is not None:
+            return self._from_row(np.asarray(self.val_class_loss, dtype=np.float64), initial)
+        if Signal.LOSS not in self.val_trajectories and self.val_mean_loss is not None:
+            raise MissingSignal('only one validation loss per checkpoint is known: use trajectory="global"')
+        losses = np.asarray(self.val_trajectory(Signal.LOSS, initial=initial), dtype=np.float64)
+        means = np.full((len(losses), self.num_classes), np.nan)
+        for c in np.unique(self.val_labels):
+            means[:, c] = losses[:, self.val_labels == c].mean(axis=1)
+        return means
+
+    def val_mean(self, *, initial: bool = False) -> np.ndarray:
+        """Mean validation loss over all rows, (T,) or (T+1,) float64."""
+        if self.val_mean_loss is not None:
+            return self._from_row(np.asarray(self.val_mean_loss, dtype=np.float64), initial)
+        return np.asarray(self.val_trajectory(Signal.LOSS, initial=initial), dtype=np.float64).mean(axis=1)
+
+    def final_array(self, signal: Signal, *, val: bool = False) -> np.ndarray:
+        """LOGITS or FEATURES after the last step, of the candidates or (val) the validation rows; float32."""
+        held = self.val_final if val else self.final
+        if signal not in held:
+            whose = "validation rows" if val else "candidates"
+            raise MissingSignal(f"this run holds no final {signal.value} of the {whose}")
+        return held[signal]
+
+    def has(self, signal: Signal, mode: str) -> bool:
+        """Whether `trajectory(signal, mode)`, or the final array, can be had."""
+        if signal in (Signal.LOGITS, Signal.FEATURES):
+            return signal in self.final
+        return all(self._stored(stored, mode) is not None for stored in signal.stored)
+
+    def _stored(self, signal: Signal, mode: str) -> np.ndarray | None:
+        if self.modes_agree:
+            return next((a for (_, s), a in self.trajectories.items() if s is signal), None)
+        return self.trajectories.get((mode, signal))
+
+    def _from_row(self, array: np.ndarray, initial: bool) -> np.ndarray:
+        if initial and not self.has_initial:
+            raise MissingSignal("this run has no row of the untrained network (row 0): use initial=False")
+        return array if initial or not self.has_initial else array[1:]

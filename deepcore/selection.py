@@ -1,0 +1,156 @@
+"""Budgets, quotas, top-k. The only place that sorts scores or apportions a budget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import ROUND_FLOOR, Decimal
+
+import numpy as np
+
+from deepcore.checks import DeepcoreError, UsageError, check_fraction
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much is kept: `fraction` of the train pool, which is `k` rows."""
+
+    fraction: float
+    k: int
+
+    @classmethod
+    def of(cls, fraction: float, n: int) -> Budget:
+        """k = floor(fraction * n + 1/2) in decimal arithmetic, at least 1.
+
+        Args:
+            fraction: kept, in (0, 1].
+            n: size of the train pool.
+        """
+        check_fraction(fraction)
+        if n < 1:
+            raise UsageError("the train pool is empty: nothing to select from")
+        k = int((Decimal(str(fraction)) * n + Decimal("0.5")).to_integral_value(rounding=ROUND_FLOOR))
+        return cls(float(fraction), min(max(k, 1), n))
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A chosen subset.
+
+    Attributes:
+        rows: (k,) unique original row ids, best first.
+        weights: (k,) float64 training weights aligned with rows, or None for equal weights.
+        scores: (N,) float64 scores of all candidates aligned with the pool's ids, or None.
+        notes: what the user should know of how it came about (refills, ties), one sentence each.
+    """
+
+    rows: np.ndarray
+    weights: np.ndarray | None = None
+    scores: np.ndarray | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        rows = np.asarray(self.rows)
+        if rows.ndim != 1 or not np.issubdtype(rows.dtype, np.integer) or rows.size == 0:
+            raise DeepcoreError(
+                f"a selection is a non-empty vector of row ids, got {rows.dtype} {rows.shape}"
+            )
+        if np.unique(rows).size != rows.size:
+            raise DeepcoreError("a selection holds each row once; this one repeats some")
+        object.__setattr__(self, "rows", rows.astype(np.int64))
+        if self.weights is not None and np.shape(self.weights) != rows.shape:
+            raise DeepcoreError(f"{np.shape(self.weights)} weights for {rows.shape} rows")
+
+    def check_within(self, ids: np.ndarray, k: int | None = None) -> None:
+        """All rows are in the pool `ids`, and there are `k` of them; DeepcoreError otherwise."""
+        outside = np.setdiff1d(self.rows, ids)
+        if outside.size:
+            raise DeepcoreError(
+                f"{outside.size} selected rows are not in the train pool, the first is {outside[0]}"
+            )
+        if k is not None and self.rows.size != k:
+            raise DeepcoreError(f"{self.rows.size} rows were selected for a budget of {k}")
+
+
+def class_quotas(labels: np.ndarray, k: int, num_classes: int) -> np.ndarray:
+    """Each class's share of a budget, by largest remainder; then, if k allows, at least one for each class present.
+
+    Args:
+        labels: (N,) labels of the train pool, before any cut.
+        k: the budget, 1..N.
+        num_classes: C.
+
+    Returns:
+        (C,) int64 quotas; they sum to k, none exceeds its class, absent classes get 0. Ties of remainders go to the
+        lower class id; an empty class takes one from the largest quota (ties: the higher class id).
+    """
+    sizes = np.bincount(labels, minlength=num_classes).astype(np.int64)
+    total = int(sizes.sum())
+    if not 1 <= k <= total:
+        raise UsageError(f"a budget of {k} from {total} rows")
+    quotas, remainders = np.divmod(sizes * k, total)  # exact: integers throughout
+    left = k - int(quotas.sum())
+    order = np.lexsort((np.arange(num_classes), -remainders))
+    quotas[order[:left]] += 1
+    present = sizes > 0
+    if k >= int(present.sum()):
+        for empty in np.flatnonzero(present & (quotas == 0)):
+            largest = np.flatnonzero(quotas == quotas.max())[-1]
+            quotas[largest] -= 1
+            quotas[empty] += 1
+    return quotas
+
+
+def order_by_score(scores: np.ndarray, ids: np.ndarray, keep: str) -> np.ndarray:
+    """Positions from best to worst; ties by lower row id.
+
+    Args:
+        scores: (N,) finite.
+        ids: (N,) row ids.
+        keep: "highest", "lowest" or "zero" (closest to 0).
+    """
+    best_first = {"highest": lambda s: -s, "lowest": lambda s: s, "zero": np.abs}[keep](scores)
+    return np.lexsort((ids, best_first))
+
+
+def top_k(
+    scores: np.ndarray,
+    ids: np.ndarray,
+    labels: np.ndarray,
+    budget: Budget,
+    *,
+    keep: str,
+    class_balanced: bool,
+) -> Selection:
+    """The k best rows by score, with class quotas when `class_balanced`. The rows come best first over all classes.
+
+    When the last place of a class (or of the whole) is shared by equal scores on both sides of the cut, the share of
+    picks that the tie rule decided is noted.
+    """
+    order = order_by_score(scores, ids, keep)
+    if not class_balanced:
+        chosen = order[: budget.k]
+        tied = _decided_by_ties(scores, order, budget.k)
+    else:
+        num_classes = int(labels.max()) + 1
+        quotas = class_quotas(labels, budget.k, num_classes)
+        rank_labels = labels[order]
+        take = np.zeros(len(order), dtype=bool)
+        tied = 0
+        for c in np.flatnonzero(quotas):
+            of_class = np.flatnonzero(rank_labels == c)
+            take[of_class[: quotas[c]]] = True
+            tied += _decided_by_ties(scores, order[of_class], int(quotas[c]))
+        chosen = order[take]
+    notes = ()
+    if tied:
+        notes = (
+            f"{tied} of {budget.k} picks ({tied / budget.k:.1%}) were decided by the tie rule (lower row id)",
+        )
+    return Selection(ids[chosen], scores=np.asarray(scores, dtype=np.float64), notes=notes)
+
+
+def _decided_by_ties(scores: np.ndarray, order: np.ndarray, k: int) -> int:
+    """How many of the first k of `order` have the score of the first row left out."""
+    if k >= len(order):
+        return 0
+    return int(np.count_nonzero(scores[order[:k]] == scores[order[k]]))

@@ -1,0 +1,75 @@
+"""The coreset methods, one file each, and the one table of them.
+
+`get("CLD")` is the class; `parse("CLD:first=45,every=2")` is an instance with type-checked fields, the form that
+`--selection` takes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from typing import Any
+
+from deepcore.checks import UsageError, check_choice
+from deepcore.method import CoresetMethod
+from methods.random import Full, Random
+
+METHODS: dict[str, type[CoresetMethod]] = {
+    "Random": Random,
+    "Full": Full,
+}
+ALIASES = {"Uniform": "Random"}
+
+
+def get(name: str) -> type[CoresetMethod]:
+    """The class of a method by its name or alias; UsageError lists the valid names."""
+    return METHODS[ALIASES.get(name) or check_choice("method", name, [*METHODS, *ALIASES])]
+
+
+def parse(text: str) -> CoresetMethod:
+    """An instance from `Name` or `Name:field=value,field=value`.
+
+    Values are read by the field's type: whole numbers, numbers, true/false, none (where the field may be None), text.
+
+    Raises:
+        UsageError: unknown name or field (the valid ones are listed), a value of the wrong type, a repeated field, or
+            whatever the method's own checks refuse.
+    """
+    name, _, rest = text.partition(":")
+    cls = get(name.strip())
+    hints = typing.get_type_hints(cls)
+    valid = {field.name: hints[field.name] for field in dataclasses.fields(cls)}
+    values: dict[str, Any] = {}
+    for item in rest.split(",") if rest.strip() else []:
+        key, equals, raw = (part.strip() for part in item.partition("="))
+        if not equals:
+            raise UsageError(f"{text!r}: {item!r} is not field=value; fields of {name}: {', '.join(valid)}")
+        check_choice(f"field of {name}", key, valid)
+        if key in values:
+            raise UsageError(f"{text!r}: the field {key} is set twice")
+        values[key] = _value(raw, valid[key], f"{name}:{key}")
+    return cls(**values)
+
+
+def _value(raw: str, hint: Any, where: str) -> Any:
+    """`raw` as the annotated type `hint` (bool, int, float, str, each possibly | None, or a Literal)."""
+    kinds = (
+        typing.get_args(hint)
+        if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
+        else (hint,)
+    )
+    if type(None) in kinds and raw.lower() == "none":
+        return None
+    if bool in kinds and raw.lower() in ("true", "false"):
+        return raw.lower() == "true"
+    for kind in (int, float):
+        if kind in kinds:
+            try:
+                return kind(raw)
+            except ValueError:
+                continue
+    if str in kinds:
+        return raw
+    names = {int: "a whole number", float: "a number", bool: "true or false", type(None): "none"}
+    raise UsageError(f"{where}={raw}: expected {' or '.join(names[kind] for kind in kinds)}")
