@@ -1,7 +1,7 @@
 """Every check of user input, and the exceptions that the user may see.
 
-A `DeepcoreError` carries one sentence that names the bad value, the valid choices and the remedy; the command line
-prints it without a traceback. `UsageError` means that the call itself is wrong (exit status 2).
+A `DeepcoreError` carries one sentence that names the bad value, the valid choices and the remedy; the command
+line prints it without a traceback. `UsageError` means that the call itself is wrong (exit status 2).
 """
 
 from __future__ import annotations

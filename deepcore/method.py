@@ -1,7 +1,7 @@
 """What a coreset method is.
 
-To add a method, write one frozen dataclass and put it into the table of `methods/__init__.py`. A method that scores
-samples needs only this (it runs as it stands):
+To add a method, write one frozen dataclass and put it into the table of `methods/__init__.py`. A method that
+scores samples needs only this (it runs as it stands):
 
     @dataclass(frozen=True)
     class FinalLoss(ScoreMethod):
@@ -19,9 +19,9 @@ samples needs only this (it runs as it stands):
         def score(self, run: ProxyRun) -> np.ndarray:
             return run.trajectory(Signal.LOSS, self.mode)[-self.last :].mean(axis=0, dtype=np.float64)
 
-Its fields are its typed hyper-parameters (`--selection "FinalLoss:last=3"` sets them), its ids, budget, class balance,
-files, tables and bill are the harness's business. A method that does not score derives from CoresetMethod and
-implements `select`. Methods never seed, never sort, never see test data.
+Its fields are its typed hyper-parameters (`--selection "FinalLoss:last=3"` sets them), its ids, budget, class
+balance, files, tables and bill are the harness's business. A method that does not score derives from
+CoresetMethod and implements `select`. Methods never seed, never sort, never see test data.
 """
 
 from __future__ import annotations
@@ -50,9 +50,10 @@ class CoresetMethod(abc.ABC):
     """Base of all methods; the module's docstring shows how to add one.
 
     Attributes:
-        record: "online" or "post_epoch" to read the other recording than the published one; None for the published.
-        class_balanced: give each class its share of the budget (the CLD paper's protocol, the default for every
-            method); False is each paper's own form.
+        record: "online" or "post_epoch" to read the other recording than the published one; None for the
+            published.
+        class_balanced: give each class its share of the budget (the CLD paper's protocol, the default for
+            every method); False is each paper's own form.
         name, paper: as printed; the source of the definition.
         published_mode: the recording that the method was published with.
         keep: which end of the score is kept, "highest" or "lowest"; None for methods that do not score.

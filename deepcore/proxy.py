@@ -68,8 +68,8 @@ class ProxyRun:
         P_TRUE and CORRECT are derived from LOSS and MARGIN (a new array; CORRECT is bool).
 
         Raises:
-            MissingSignal: naming the signal, the mode, and what the run holds; also for `initial` on a run without
-                row 0.
+            MissingSignal: naming the signal, the mode, and what the run holds; also for `initial` on a run
+                without row 0.
         """
         if signal is Signal.P_TRUE:
             return np.exp(-self.trajectory(Signal.LOSS, mode, initial=initial))
@@ -77,23 +77,23 @@ class ProxyRun:
             return self.trajectory(Signal.MARGIN, mode, initial=initial) > 0
         array = self._stored(signal, mode)
         if array is None:
-            held = sorted(
-                {f"{s.value} ({'any mode' if self.modes_agree else m})" for m, s in self.trajectories}
-            )
+            held = {f"{s.value} ({'any mode' if self.modes_agree else m})" for m, s in self.trajectories}
+            listed = ", ".join(sorted(held)) or "none"
             raise MissingSignal(
-                f"this run has no {signal.value} trajectory recorded {mode}; it holds: {', '.join(held) or 'none'}"
+                f"this run has no {signal.value} trajectory recorded {mode}; it holds: {listed}"
             )
         return self._from_row(array, initial)
 
     def val_trajectory(self, signal: Signal, *, initial: bool = False) -> np.ndarray:
-        """A validation signal per row, (T, Q) float32, or (T+1, Q) with `initial`; MissingSignal if not held."""
+        """A validation signal per row, (T, Q) float32, or (T+1, Q) with `initial`; else MissingSignal."""
         if signal not in self.val_trajectories:
             held = ", ".join(s.value for s in self.val_trajectories) or "none"
             raise MissingSignal(f"this run has no {signal.value} of each validation row; it holds: {held}")
         return self._from_row(self.val_trajectories[signal], initial)
 
     def val_class_means(self, *, initial: bool = False) -> np.ndarray:
-        """Mean validation loss of each class, (T, C) or (T+1, C) float64; NaN columns for classes without a row.
+        """Mean validation loss of each class, (T, C) or (T+1, C) float64; NaN columns for classes without a
+        row.
 
         Raises:
             MissingSignal: when only one mean over all classes was logged.

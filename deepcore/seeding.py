@@ -1,8 +1,8 @@
 """Named random streams. Nothing else in the project seeds anything.
 
-`stream(seed, "split")` is a generator that depends on the seed and the names alone: adding a stream, or drawing more
-from one, never moves another. Streams that are used over epochs are keyed by the epoch, so that a resumed run draws
-what the uninterrupted one would have drawn.
+`stream(seed, "split")` is a generator that depends on the seed and the names alone: adding a stream, or
+drawing more from one, never moves another. Streams that are used over epochs are keyed by the epoch, so that
+a resumed run draws what the uninterrupted one would have drawn.
 """
 
 from __future__ import annotations

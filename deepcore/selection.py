@@ -72,7 +72,8 @@ class Selection:
 
 
 def class_quotas(labels: np.ndarray, k: int, num_classes: int) -> np.ndarray:
-    """Each class's share of a budget, by largest remainder; then, if k allows, at least one for each class present.
+    """Each class's share of a budget, by largest remainder; then, if k allows, at least one for each class
+    present.
 
     Args:
         labels: (N,) labels of the train pool, before any cut.
@@ -80,8 +81,8 @@ def class_quotas(labels: np.ndarray, k: int, num_classes: int) -> np.ndarray:
         num_classes: C.
 
     Returns:
-        (C,) int64 quotas; they sum to k, none exceeds its class, absent classes get 0. Ties of remainders go to the
-        lower class id; an empty class takes one from the largest quota (ties: the higher class id).
+        (C,) int64 quotas; they sum to k, none exceeds its class, absent classes get 0. Ties of remainders go
+        to the lower class id; an empty class takes one from the largest quota (ties: the higher class id).
     """
     sizes = np.bincount(labels, minlength=num_classes).astype(np.int64)
     total = int(sizes.sum())
@@ -121,10 +122,11 @@ def top_k(
     keep: str,
     class_balanced: bool,
 ) -> Selection:
-    """The k best rows by score, with class quotas when `class_balanced`. The rows come best first over all classes.
+    """The k best rows by score, with class quotas when `class_balanced`. The rows come best first over all
+    classes.
 
-    When the last place of a class (or of the whole) is shared by equal scores on both sides of the cut, the share of
-    picks that the tie rule decided is noted.
+    When the last place of a class (or of the whole) is shared by equal scores on both sides of the cut, the
+    share of picks that the tie rule decided is noted.
     """
     order = order_by_score(scores, ids, keep)
     if not class_balanced:

@@ -1,7 +1,7 @@
 """The coreset methods, one file each, and the one table of them.
 
-`get("CLD")` is the class; `parse("CLD:first=45,every=2")` is an instance with type-checked fields, the form that
-`--selection` takes.
+`get("CLD")` is the class; `parse("CLD:first=45,every=2")` is an instance with type-checked fields, the form
+that `--selection` takes.
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ def get(name: str) -> type[CoresetMethod]:
 def parse(text: str) -> CoresetMethod:
     """An instance from `Name` or `Name:field=value,field=value`.
 
-    Values are read by the field's type: whole numbers, numbers, true/false, none (where the field may be None), text.
+    Values are read by the field's type: whole numbers, numbers, true/false, none (where the field may be
+    None), text.
 
     Raises:
-        UsageError: unknown name or field (the valid ones are listed), a value of the wrong type, a repeated field, or
-            whatever the method's own checks refuse.
+        UsageError: unknown name or field (the valid ones are listed), a value of the wrong type, a repeated
+            field, or whatever the method's own checks refuse.
     """
     name, _, rest = text.partition(":")
     cls = get(name.strip())

@@ -31,8 +31,8 @@ class Rows(Protocol):
         Args:
             groups: row ids of each batch, int64; repeated ids are allowed.
             device: where the tensors are wanted.
-            augment_seed: draw the data set's augmentation from this seed; None for none. The same seed and groups
-                give the same tensors.
+            augment_seed: draw the data set's augmentation from this seed; None for none. The same seed and
+                groups give the same tensors.
         """
         ...
 
@@ -45,11 +45,13 @@ class LabeledData:
         name: as in the table DATASETS.
         train, test: the two parts; nothing reads `test` before a target's last step.
         num_classes: C; labels of both parts are in 0..C-1.
-        fingerprint: hex digest of the content (pixels, labels, normalisation, augmentation), equal for equal data.
+        fingerprint: hex digest of the content (pixels, labels, normalisation, augmentation), equal for equal
+            data.
         default_net: name in NETS.
         recipe: name in deepcore.config.RECIPES.
         val_fraction: default share of the train part held out for validation.
-        kinds: what is known of each train row, (N,) str such as "easy", "hard", "mislabelled"; None if nothing is.
+        kinds: what is known of each train row, (N,) str such as "easy", "hard", "mislabelled"; None if
+            nothing is.
     """
 
     name: str
