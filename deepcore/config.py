@@ -6,9 +6,12 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from deepcore.checks import UsageError, check_choice, check_positive
+from deepcore.checks import UsageError, check_choice, check_fraction, check_positive
+
+if TYPE_CHECKING:
+    from deepcore.method import CoresetMethod
 
 SCHEDULERS = ("MultiStepLR", "CosineAnnealingLR", "OneCycleLR", "StepLR", "ConstantLR")
 OPTIMIZERS = ("SGD", "Adam", "AdamW")
@@ -20,7 +23,7 @@ class TrainSpec:
 
     Attributes:
         epochs: passes over the training rows.
-        steps: if set, the length in optimiser steps instead; epochs then only scales nothing.
+        steps: if set, the length in optimiser steps, and `epochs` plays no part.
         batch: rows per step; a last batch of one row joins the batch before it.
         lr, min_lr: initial and (cosine, one-cycle) final learning rate.
         milestones: where MultiStepLR multiplies by gamma, as shares of the length (81/164 and 121/164).
@@ -62,8 +65,66 @@ class TrainSpec:
             raise UsageError(f"momentum is {self.momentum}: it must be below 1")
         if self.nesterov and self.optimizer == "SGD" and self.momentum == 0:
             raise UsageError("nesterov needs a momentum above 0: set --momentum, or --no-nesterov")
+        if self.min_lr > self.lr and self.scheduler in ("CosineAnnealingLR", "OneCycleLR"):
+            raise UsageError(f"min_lr {self.min_lr} is above lr {self.lr}: {self.scheduler} goes down to it")
         if any(not 0 < m < 1 for m in self.milestones) or list(self.milestones) != sorted(self.milestones):
             raise UsageError(f"milestones are {self.milestones}: increasing shares of the length, in (0, 1)")
+
+
+@dataclass(frozen=True)
+class ProxySpec:
+    """What fixes the weights of a proxy run, and so its identity; what it records is apart (`Recording`).
+
+    Attributes:
+        dataset, data_fingerprint: the data and their content.
+        net: name in NETS.
+        train: the recipe, in whole epochs.
+        val_fraction, seed: of the split; the seed also fixes initialisation, order and augmentation.
+    """
+
+    dataset: str
+    data_fingerprint: str
+    net: str
+    train: TrainSpec
+    val_fraction: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.train.steps is not None:
+            raise UsageError(
+                "the proxy runs whole epochs: give --selection_epochs, --steps is for the target"
+            )
+
+
+@dataclass(frozen=True)
+class ExperimentSpec:
+    """A grid: seeds x methods x fractions x target nets, and the recipes of proxy and target.
+
+    Attributes:
+        seeds: one split, one proxy run, one target initialisation and order each.
+        methods: instances of CoresetMethod.
+        fractions: kept, of the train pool.
+        nets: target networks; proxy_net scores for all of them.
+        everything: record every signal that is nearly free, not only those asked for.
+    """
+
+    seeds: tuple[int, ...]
+    methods: tuple[CoresetMethod, ...]
+    fractions: tuple[float, ...]
+    nets: tuple[str, ...]
+    proxy_net: str
+    proxy: TrainSpec
+    target: TrainSpec
+    val_fraction: float = 0.1
+    everything: bool = True
+
+    def __post_init__(self) -> None:
+        if not (self.seeds and self.methods and self.fractions and self.nets):
+            raise UsageError("an experiment needs at least one seed, method, fraction and net")
+        for fraction in self.fractions:
+            check_fraction(fraction)
+        if not 0 < self.val_fraction < 1:
+            raise UsageError(f"val_fraction is {self.val_fraction}: it must be in (0, 1)")
 
 
 # Named recipes: Appendix C of the CLD paper, and what suits the small data sets that every machine has.

@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from deepcore import selection
-from deepcore.checks import check_choice, check_finite_scores
+from deepcore.checks import DeepcoreError, check_choice, check_finite_scores
 from deepcore.config import to_dict
 from deepcore.selection import Budget, Selection
 from deepcore.signals import Signal
@@ -133,11 +133,23 @@ class ScoreMethod(CoresetMethod):
     def score(self, run: ProxyRun) -> np.ndarray:
         """The scores, (N,) float64, aligned with `run.ids`."""
 
-    def select(self, run: ProxyRun, budget: Budget, rng: np.random.Generator) -> Selection:
-        """The k candidates at the kept end of the score, per class when `class_balanced`."""
-        resolved = self.resolve(budget.fraction)
-        scores = resolved.score(run)
+    def checked_scores(self, run: ProxyRun) -> np.ndarray:
+        """`score(run)`, refused where it is not one finite number per candidate."""
+        scores = np.asarray(self.score(run), dtype=np.float64)
+        if scores.shape != run.ids.shape:
+            raise DeepcoreError(f"{self.name}: scores of shape {scores.shape} for {len(run.ids)} candidates")
         check_finite_scores(scores, run.ids, self.name)
+        return scores
+
+    def choose(
+        self, scores: np.ndarray, run: ProxyRun, budget: Budget, rng: np.random.Generator
+    ) -> Selection:
+        """The k candidates at the kept end of `scores`, per class when `class_balanced`."""
         return selection.top_k(
-            scores, run.ids, run.labels, budget, keep=resolved.keep, class_balanced=self.class_balanced
+            scores, run.ids, run.labels, budget, keep=self.keep, class_balanced=self.class_balanced
         )
+
+    def select(self, run: ProxyRun, budget: Budget, rng: np.random.Generator) -> Selection:
+        """Resolve for the fraction, score, choose."""
+        resolved = self.resolve(budget.fraction)
+        return resolved.choose(resolved.checked_scores(run), run, budget, rng)

@@ -62,6 +62,11 @@ class ProxyRun:
         arrays = [*self.trajectories.values(), *self.val_trajectories.values()]
         return len(arrays[0]) - int(self.has_initial) if arrays else 0
 
+    @property
+    def seed(self) -> int | None:
+        """The seed of its split and training; None for own logs."""
+        return self.spec.get("identity", {}).get("seed")
+
     def trajectory(self, signal: Signal, mode: str, *, initial: bool = False) -> np.ndarray:
         """Rows 1..T of a signal, (T, N) float32, or rows 0..T with `initial`.
 

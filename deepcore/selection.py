@@ -113,6 +113,13 @@ def order_by_score(scores: np.ndarray, ids: np.ndarray, keep: str) -> np.ndarray
     return np.lexsort((ids, best_first))
 
 
+def rank(scores: np.ndarray, ids: np.ndarray, keep: str) -> np.ndarray:
+    """(N,) int64 ranks aligned with `scores`, 1 for the best."""
+    ranks = np.empty(len(scores), dtype=np.int64)
+    ranks[order_by_score(scores, ids, keep)] = np.arange(1, len(scores) + 1)
+    return ranks
+
+
 def top_k(
     scores: np.ndarray,
     ids: np.ndarray,

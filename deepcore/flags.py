@@ -1,0 +1,177 @@
+"""The flags of the command line; DeepCore's keep their names and meaning."""
+
+from __future__ import annotations
+
+import argparse
+from typing import NoReturn
+
+IGNORED_FLAGS = {  # DeepCore's flags that mean nothing here, and why
+    "test_interval": "the test set is read once, after the last step",
+    "test_fraction": "the whole test set is read once, after the last step",
+    "selection_test_interval": "the proxy never sees the test set",
+    "selection_test_fraction": "the proxy never sees the test set",
+    "num_eval": "each seed trains one target per method; give --num_exp",
+    "resume": "the same command goes on by itself where it stopped",
+    "workers": "these data sets live in memory, without worker processes",
+    "submodular": "no method here takes it; fields are set as in --selection NAME:field=value",
+    "submodular_greedy": "no method here takes it; fields are set as in --selection NAME:field=value",
+    "uncertainty": "no method here takes it; fields are set as in --selection NAME:field=value",
+}
+
+# flag of the proxy -> field of its TrainSpec; each defaults to the target's value
+PROXY_FLAGS = {
+    "selection_epochs": "epochs",
+    "selection_batch": "batch",
+    "selection_lr": "lr",
+    "selection_momentum": "momentum",
+    "selection_weight_decay": "weight_decay",
+    "selection_optimizer": "optimizer",
+    "selection_nesterov": "nesterov",
+}
+RECIPE_FLAGS = (
+    *("epochs", "steps", "optimizer", "lr", "min_lr", "momentum", "nesterov", "weight_decay"),
+    *("scheduler", "gamma", "step_size", "augment"),
+)
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse whose errors are one sentence (exit status 2)."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message and where help is."""
+        self.exit(2, f"error: {message} (--help lists every flag)\n")
+
+
+def yes_or_no(text: str) -> bool:
+    """true/false in the usual spellings."""
+    if text.lower() in ("true", "yes", "1", "y", "t"):
+        return True
+    if text.lower() in ("false", "no", "0", "n", "f"):
+        return False
+    raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+
+
+def parser() -> argparse.ArgumentParser:
+    """All flags; DeepCore's keep their names."""
+    p = Parser(
+        prog="main.py",
+        description="Coreset selection for deep learning: methods compared on one proxy run per seed.",
+        epilog='Example: python main.py --selection CLD "CLD:first=45,every=2" Random --fraction 0.05 0.1',
+        allow_abbrev=False,
+    )
+    add = p.add_argument_group("what is compared").add_argument
+    add("--dataset", default="Digits", metavar="NAME", help="a name of --list, or PATH.npz (default Digits)")
+    add("--data_path", default="data", metavar="DIR", help="folder of the data set's files (default data)")
+    add("--download", action="store_true", help="fetch missing files into --data_path")
+    add("--model", metavar="NET", help="target network (default: the data set's)")
+    add(
+        "--cross",
+        nargs="+",
+        default=[],
+        metavar="NET",
+        help="further target networks for the same selections",
+    )
+    add("--proxy_model", metavar="NET", help="network of the proxy run (default: --model)")
+    add(
+        "--selection",
+        nargs="+",
+        default=["CLD"],
+        metavar="METHOD",
+        help='methods, as NAME or "NAME:field=value,..."; file:PATH judges anybody\'s subset (default CLD)',
+    )
+    add(
+        "--fraction",
+        nargs="+",
+        type=float,
+        default=[0.1],
+        metavar="F",
+        help="fractions kept, in (0, 1], of the train pool, which is what the validation split leaves; "
+        "DeepCore's are of the whole training set (default 0.1)",
+    )
+    add(
+        "--val_fraction",
+        type=float,
+        metavar="F",
+        help="share of each class held out (default: the data set's, 0.1)",
+    )
+    add(
+        "--balance",
+        type=yes_or_no,
+        default=True,
+        metavar="BOOL",
+        help="each class gets its share of the budget; false is each paper's own form (default true)",
+    )
+    add(
+        "--record",
+        choices=("online", "post_epoch"),
+        help="recording for all methods (default: each one's published)",
+    )
+    add("--num_exp", type=int, default=5, metavar="N", help="independent seeds (default 5)")
+    add("--seed", type=int, default=0, metavar="S", help="experiment e has seed S + e (default 0)")
+
+    add = p.add_argument_group("recipe (defaults: the data set's)").add_argument
+    add("--recipe", metavar="NAME", help="a named recipe of --list to start from")
+    add("--epochs", type=int, metavar="N", help="epochs of target and proxy; milestones scale with them")
+    add("--steps", type=int, metavar="N", help="length of the target in steps instead")
+    add("--batch", "-b", "--batch-size", type=int, metavar="N", help="batch of target and proxy")
+    add("--train_batch", "-tb", type=int, metavar="N", help="batch of the target (default --batch)")
+    add("--optimizer", metavar="NAME", help="SGD, Adam or AdamW")
+    add("--lr", type=float, metavar="X", help="initial learning rate")
+    add("--min_lr", type=float, metavar="X", help="last learning rate of the cosine and one-cycle schedules")
+    add("--momentum", type=float, metavar="X", help="of SGD")
+    add("--nesterov", type=yes_or_no, metavar="BOOL", help="of SGD")
+    add("--weight_decay", "-wd", "--weight-decay", type=float, metavar="X", help="on all parameters")
+    add(
+        "--scheduler", metavar="NAME", help="MultiStepLR, CosineAnnealingLR, OneCycleLR, StepLR or ConstantLR"
+    )
+    add("--gamma", type=float, metavar="X", help="factor of a MultiStepLR or StepLR decay")
+    add("--step_size", type=int, metavar="N", help="epochs between StepLR's decays")
+    add("--augment", type=yes_or_no, metavar="BOOL", help="use the data set's augmentation")
+
+    add = p.add_argument_group("proxy run (defaults: the target's recipe)").add_argument
+    add("--selection_epochs", "-se", type=int, metavar="N", help="epochs of the proxy")
+    add("--selection_batch", "-sb", type=int, metavar="N", help="batch of the proxy")
+    add("--selection_lr", "-slr", type=float, metavar="X", help="learning rate of the proxy")
+    add("--selection_momentum", "-sm", type=float, metavar="X", help="momentum of the proxy")
+    add("--selection_weight_decay", "-swd", type=float, metavar="X", help="weight decay of the proxy")
+    add("--selection_optimizer", "-so", metavar="NAME", help="optimiser of the proxy")
+    add("--selection_nesterov", "-sn", type=yes_or_no, metavar="BOOL", help="of the proxy's SGD")
+    add(
+        "--signals",
+        choices=("all", "needed"),
+        default="all",
+        help="record every nearly free signal, for methods added later, or only what --selection needs",
+    )
+    add("--proxy_run", metavar="DIR", help="use exactly this stored proxy run; {seed} stands for the seed")
+
+    add = p.add_argument_group("output").add_argument
+    add(
+        "--save_path",
+        "-sp",
+        default="runs",
+        metavar="DIR",
+        help="rows, selections and proxy runs (default runs)",
+    )
+    add(
+        "--output", choices=("table", "md", "latex", "csv", "json"), default="table", help="form of the table"
+    )
+    add(
+        "--print_freq", "-p", type=int, default=0, metavar="N", help="a line every N epochs (default 0: none)"
+    )
+    add("--quiet", action="store_true", help="the table alone: no lines, no bars")
+    add("--dry_run", action="store_true", help="print what would be trained, the disk and the time it takes")
+    add("--list", action="store_true", help="print methods, data sets, networks and recipes")
+    add(
+        "--gpu",
+        nargs="+",
+        type=int,
+        metavar="ID",
+        help="CUDA device (default 0 where there is one, else the CPU)",
+    )
+
+    add = p.add_argument_group("DeepCore's flags without a meaning here (accepted, and said)").add_argument
+    short = {"test_interval": "-ti", "test_fraction": "-tf", "selection_test_interval": "-sti",
+             "selection_test_fraction": "-stf", "resume": "-r", "workers": "-j"}  # fmt: skip
+    for flag, why in IGNORED_FLAGS.items():
+        add(f"--{flag}", *([short[flag]] if flag in short else []), metavar="X", help=why)
+    return p

@@ -1,0 +1,156 @@
+"""The one proxy run of a seed: found, resumed or trained."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from deepcore import nets, seeding
+from deepcore.checkpoint import Checkpoint
+from deepcore.checks import Diverged, StoredMismatch
+from deepcore.config import ProxySpec, fingerprint, to_dict
+from deepcore.data.record import LabeledData
+from deepcore.flops import flops_per_example
+from deepcore.meter import Meter
+from deepcore.proxy import ProxyRun
+from deepcore.proxy_store import FORMAT, ProxyStore
+from deepcore.recorder import Recorder, Recording
+from deepcore.split import Split
+from deepcore.train import train
+
+
+def identity(spec: ProxySpec) -> dict[str, Any]:
+    """What two runs must share to be the same run, as JSON values."""
+    return {"format": FORMAT, **to_dict(spec)}
+
+
+def obtain_proxy(
+    folder: Path,
+    data: LabeledData,
+    split: Split,
+    spec: ProxySpec,
+    recording: Recording,
+    *,
+    device: torch.device,
+    say: Callable[[str], None] = lambda line: None,
+    progress: Callable[[int], None] = lambda epoch: None,
+) -> ProxyRun:
+    """The proxy run of `spec` with at least `recording`: a stored one in `folder`, else trained there.
+
+    A stored run that holds more is reused; an unfinished one goes on after its last whole epoch; one that
+    diverged is not tried again.
+
+    Args:
+        folder: holds one folder per run.
+        data: only its train part is used.
+        split: of the same seed.
+        say: receives one line about what is done.
+        progress: called with the number of epochs done.
+
+    Raises:
+        Diverged: losses that are not finite, now or when it was trained.
+        StoredMismatch: a matching stored run is damaged.
+    """
+    store = find_stored(folder, spec, recording)
+    if store is None:
+        recorded = {"identity": identity(spec), "recording": recording.to_dict()}
+        name = f"{spec.dataset}-{spec.net}-seed{spec.seed}-{fingerprint(recorded)}".replace("/", "_")
+        store = ProxyStore(folder / name)
+        arrays = recording.arrays(len(split.train), len(split.val))
+        store.create(recorded, split, data.train.labels, arrays, spec.train.epochs + 1)
+    if store.is_done or store.has_diverged:
+        run = store.load()
+        say(f"proxy run of seed {spec.seed} found in {store.folder}")
+        return run
+    recording = Recording.from_dict(store.spec()["recording"])
+    verb = "resumes" if store.state_path.exists() else "trains"
+    say(f"seed {spec.seed}: proxy {spec.net} {verb}, {spec.train.epochs} epochs on {len(split.train):,} rows")
+    _train_into(store, data, split, spec, recording, device, progress)
+    return store.load()
+
+
+def find_stored(folder: Path, spec: ProxySpec, recording: Recording) -> ProxyStore | None:
+    """The stored run of `spec` that records at least `recording`; a finished one before an unfinished."""
+    found = []
+    for path in sorted(folder.glob("*/spec.json")):
+        store = ProxyStore(path.parent)
+        stored = store.spec()
+        if stored["identity"] == identity(spec) and Recording.from_dict(stored["recording"]).covers(
+            recording
+        ):
+            found.append(store)
+    return min(found, key=lambda store: not (store.is_done or store.has_diverged), default=None)
+
+
+def load_named(folder: Path, spec: ProxySpec, recording: Recording) -> ProxyRun:
+    """The finished run in exactly `folder`.
+
+    Raises:
+        StoredMismatch: it is of another specification, records too little, is unfinished or damaged; the
+            message gives both specifications and the remedy.
+    """
+    if not (folder / "spec.json").exists():
+        raise StoredMismatch(
+            f"{folder} holds no proxy run (no spec.json); leave out --proxy_run to train one"
+        )
+    store = ProxyStore(folder)
+    stored = store.spec()
+    wanted = {"identity": identity(spec), "recording": recording.to_dict()}
+    held = Recording.from_dict(stored["recording"])
+    if stored["identity"] != wanted["identity"] or not held.covers(recording):
+        raise StoredMismatch(
+            f"the proxy run {folder} does not fit: it is {json.dumps(stored, sort_keys=True)}, this command "
+            f"needs {json.dumps(wanted, sort_keys=True)}; change the flags that differ, "
+            "or leave out --proxy_run"
+        )
+    if not (store.is_done or store.has_diverged):
+        raise StoredMismatch(f"the proxy run {folder} is unfinished; run its own command again to finish it")
+    return store.load()
+
+
+def _train_into(
+    store: ProxyStore,
+    data: LabeledData,
+    split: Split,
+    spec: ProxySpec,
+    recording: Recording,
+    device: torch.device,
+    progress: Callable[[int], None],
+) -> None:
+    """Train, record and close the run, from wherever its checkpoint left it."""
+    seed = seeding.key(spec.seed, "proxy")
+    net = nets.build(spec.net, data.train.shape, data.num_classes, seed=seed)
+    meter = Meter(device)
+    recorder = Recorder(
+        store,
+        data.train,
+        split,
+        recording,
+        epochs=spec.train.epochs,
+        num_classes=data.num_classes,
+        device=device,
+        meter=meter,
+    )
+    try:
+        with meter.peak():
+            result = train(
+                net,
+                data.train,
+                split.train,
+                spec.train,
+                seed=seed,
+                device=device,
+                meter=meter,
+                hooks=[recorder],
+                checkpoint=Checkpoint(store.state_path),
+                progress=progress,
+            )
+    except Diverged as error:
+        message = f"the proxy {spec.net} of seed {spec.seed} diverged: {error}"
+        store.set_diverged(message, meter.state())
+        raise Diverged(message) from None
+    store.finish({**meter.state(), "steps": result.steps, "flops_per_example": flops_per_example(net, data.train.shape)})

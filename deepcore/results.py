@@ -1,0 +1,188 @@
+"""One result row: what was run, what came out, what it cost; and the folder of rows."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from deepcore import __version__
+from deepcore.checks import StoredMismatch
+from deepcore.files import read_json, write_json
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """One target training.
+
+    Attributes:
+        schema: version of this layout.
+        fingerprint: identifies everything that fixes the outcome.
+        status, error: "ok" and "", or "failed" and what went wrong.
+        dataset, seed, n, q: data and split; n candidates, q validation rows.
+        method, label, method_spec: name, name with changed fields, all fields resolved for the fraction.
+        is_selection: False for reference rows.
+        fraction: kept, as asked; None where the method fixes its size.
+        k: rows trained on.
+        proxy_net, target_net: names; proxy_net is None where no proxy was needed.
+        recording: the mode the method read, or None.
+        proxy_recipe, target_recipe: the TrainSpec of each.
+        epochs, steps, batch: of the target.
+        accuracy, class_accuracy: share right in [0, 1] on the test set after the last step; per class, None
+            for a class without a test row.
+        passes: {"proxy": {...}, "target": {...}}, examples counted where the batches ran.
+        flops_per_example: {"proxy": {"forward", "backward"}, "target": ...}, one multiply-add = 2.
+        signal_bytes: bytes of the recordings that the method reads.
+        notes: what the user should know of the selection.
+        measured: seconds {proxy, record, score, select, train, test}, peak_bytes {proxy, score, target}, and
+            when: what differs between two runs of the same command.
+        provenance: versions, commit, hardware.
+    """
+
+    fingerprint: str
+    dataset: str
+    seed: int
+    n: int
+    q: int
+    method: str
+    label: str
+    method_spec: dict[str, Any]
+    is_selection: bool
+    fraction: float | None
+    target_net: str
+    proxy_net: str | None
+    recording: str | None
+    proxy_recipe: dict[str, Any] | None
+    target_recipe: dict[str, Any]
+    status: str = "ok"
+    error: str = ""
+    k: int = 0
+    epochs: int = 0
+    steps: int = 0
+    batch: int = 0
+    accuracy: float | None = None
+    class_accuracy: list[float | None] = field(default_factory=list)
+    passes: dict[str, dict[str, int]] = field(default_factory=dict)
+    flops_per_example: dict[str, dict[str, int]] = field(default_factory=dict)
+    signal_bytes: int = 0
+    notes: list[str] = field(default_factory=list)
+    measured: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+    schema: int = SCHEMA
+
+    def content(self) -> dict[str, Any]:
+        """The row without what differs between two runs of the same command."""
+        value = dataclasses.asdict(self)
+        del value["measured"], value["provenance"]
+        return value
+
+    def worst_class(self) -> float | None:
+        """The lowest class accuracy, in [0, 1]."""
+        known = [a for a in self.class_accuracy if a is not None]
+        return min(known) if known else None
+
+
+class RowStore:
+    """One JSON file per row, written atomically."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, row: ResultRow) -> Path:
+        """Where `row` is, or would be."""
+        size = "all" if row.fraction is None else f"f{row.fraction:g}"
+        parts = (row.dataset, row.target_net, row.method, size, f"seed{row.seed}", row.fingerprint)
+        return self.folder / ("-".join(parts).replace("/", "_").replace(":", "_") + ".json")
+
+    def finished(self, row: ResultRow) -> ResultRow | None:
+        """The stored row of the same fingerprint if it is there and ok."""
+        path = self.path(row)
+        if not path.exists():
+            return None
+        stored = read_row(path)
+        return stored if stored.status == "ok" else None
+
+    def save(self, row: ResultRow) -> None:
+        """Write or replace the row's file."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_json(self.path(row), dataclasses.asdict(row))
+
+    def all(self) -> list[ResultRow]:
+        """Every stored row, by file name."""
+        return [read_row(path) for path in sorted(self.folder.glob("*.json"))]
+
+
+def read_row(path: Path) -> ResultRow:
+    """A stored row; StoredMismatch when it is damaged or of another schema."""
+    value = read_json(path, "the result row")
+    names = {f.name for f in dataclasses.fields(ResultRow)}
+    if not isinstance(value, dict) or value.get("schema") != SCHEMA or set(value) != names:
+        schema = value.get("schema") if isinstance(value, dict) else None
+        raise StoredMismatch(
+            f"the result row {path} has schema {schema} where this version reads {SCHEMA}: "
+            "move it away, or give another --save_path"
+        )
+    return ResultRow(**value)
+
+
+def provenance(device: torch.device) -> dict[str, Any]:
+    """Versions, commit and hardware of this process."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name()
+    return {
+        "deepcore": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "commit": _commit(),
+        "platform": platform.platform(),
+        "device": name,
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+    }
+
+
+def _commit() -> str | None:
+    """The commit of the source tree, with + when it has changes; None outside a checkout."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None
+    try:
+        answers = [
+            subprocess.run(
+                ["git", "-C", str(root), *words], capture_output=True, text=True, timeout=10, check=True
+            )
+            for words in (
+                ["rev-parse", "--short=12", "HEAD"],
+                ["status", "--porcelain", "--untracked-files=no"],
+            )
+        ]
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answers[0].stdout.strip() + ("+" if answers[1].stdout.strip() else "")
+
+
+def _cpu_name() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def to_json(rows: list[ResultRow]) -> str:
+    """Rows as a JSON list."""
+    return json.dumps([dataclasses.asdict(row) for row in rows], indent=1, sort_keys=True)

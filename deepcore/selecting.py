@@ -1,0 +1,142 @@
+"""From a method and a run to a checked, stored selection, with its cost."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from deepcore.config import fingerprint
+from deepcore.files import write_bytes, write_npz
+from deepcore.meter import peak_memory, reset_peak
+from deepcore.method import CoresetMethod, ScoreMethod
+from deepcore.proxy import ProxyRun
+from deepcore.seeding import stream
+from deepcore.selection import Budget, Selection, rank
+from deepcore.signals import FINAL
+
+Cache = dict[CoresetMethod, tuple[np.ndarray, float]]
+
+
+@dataclass(frozen=True)
+class Selected:
+    """A selection and what it took: seconds of scoring (once per method and seed) and of selecting, bytes
+    read."""
+
+    selection: Selection
+    score_seconds: float
+    select_seconds: float
+    peak_bytes: int
+    signal_bytes: int
+
+
+def select_and_save(
+    method: CoresetMethod,
+    run: ProxyRun,
+    budget: Budget,
+    *,
+    seed: int,
+    cache: Cache,
+    folder: Path,
+    name: str,
+    device: torch.device,
+) -> Selected:
+    """Score (through `cache`), select, check, and write scores and ids under `folder`.
+
+    The files are `<name>-<method>-<fingerprint>/scores.npz|csv` and `.../f<fraction>.npz|csv`: original row
+    ids, label, score and rank (1 is best), for numpy, pandas or `torch.utils.data.Subset`.
+    """
+    resolved = method.resolve(budget.fraction) if method.uses_fraction else method
+    rng = stream(seed, "select", method.name, budget.fraction)
+    reset_peak(device)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        score_seconds = 0.0
+        if isinstance(resolved, ScoreMethod):
+            if resolved not in cache:
+                start = time.perf_counter()
+                cache[resolved] = resolved.checked_scores(run), time.perf_counter() - start
+            scores, score_seconds = cache[resolved]
+            start = time.perf_counter()
+            selection = resolved.choose(scores, run, budget, rng)
+        else:
+            start = time.perf_counter()
+            selection = resolved.select(run, budget, rng)
+        select_seconds = time.perf_counter() - start
+    selection.check_within(run.ids, budget.k if method.uses_fraction else None)
+    notes = [*selection.notes, *dict.fromkeys(str(w.message) for w in said)]
+    classes = np.unique(run.labels).size
+    if method.uses_fraction and budget.k < classes:
+        notes.append(f"the budget of {budget.k} is below one row for each of the {classes} classes")
+    selection = Selection(selection.rows, selection.weights, selection.scores, tuple(notes))
+    _save(method, resolved, run, budget, selection, folder, name)
+    peak = peak_memory(device)
+    return Selected(selection, score_seconds, select_seconds, peak, signal_bytes(resolved, run))
+
+
+def signal_bytes(method: CoresetMethod, run: ProxyRun) -> int:
+    """Bytes of the recordings in `run` that `method` reads."""
+    total = 0
+    for signal in {s for needed in method.needs for s in needed.stored}:
+        array = run.final_array(signal) if signal in FINAL else run.trajectory(signal, method.mode)
+        total += array.nbytes
+    for signal in {s for needed in method.needs_val for s in needed.stored}:
+        array = run.final_array(signal, val=True) if signal in FINAL else run.val_trajectory(signal)
+        total += array.nbytes
+    return total
+
+
+def _save(
+    method: CoresetMethod,
+    resolved: CoresetMethod,
+    run: ProxyRun,
+    budget: Budget,
+    selection: Selection,
+    folder: Path,
+    name: str,
+) -> None:
+    """The selected ids and, where there are scores, all scores."""
+    mark = fingerprint(method.spec(), run.spec["identity"])
+    label = re.sub(r"[^A-Za-z0-9.=,_-]+", "_", method.label())[:60]
+    folder = folder / f"{name}-{label}-{mark}"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_bytes(folder / "method.json", (json.dumps(method.spec(), sort_keys=True) + "\n").encode())
+    label_of = dict(zip(run.ids.tolist(), run.labels.tolist(), strict=True))
+    labels = np.array([label_of[i] for i in selection.rows.tolist()])
+    columns = {"id": selection.rows, "label": labels}
+    if selection.scores is not None:
+        position = {i: p for p, i in enumerate(run.ids.tolist())}
+        columns["score"] = selection.scores[[position[i] for i in selection.rows.tolist()]]
+    columns["rank"] = np.arange(1, len(selection.rows) + 1)
+    if selection.weights is not None:
+        columns["weight"] = selection.weights
+    stem = f"f{budget.fraction:g}" if method.uses_fraction else "all"
+    _write_both(folder / stem, columns)
+    if selection.scores is not None:
+        keep = resolved.keep if isinstance(resolved, ScoreMethod) else "highest"
+        every = {
+            "id": run.ids,
+            "label": run.labels,
+            "score": selection.scores,
+            "rank": rank(selection.scores, run.ids, keep),
+        }
+        suffix = "" if resolved == method else f"-{stem}"
+        _write_both(folder / f"scores{suffix}", every)
+
+
+def _write_both(stem: Path, columns: dict[str, np.ndarray]) -> None:
+    """`stem`.npz (arrays named ids, labels, ...) and `stem`.csv (a header, a line per row)."""
+    write_npz(stem.with_name(stem.name + ".npz"), **{f"{name}s": column for name, column in columns.items()})
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
+    write_bytes(stem.with_name(stem.name + ".csv"), text.getvalue().encode())

@@ -1,0 +1,287 @@
+"""THE training loop, for proxy and target alike. It knows nothing of methods and sees no test data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from deepcore import seeding
+from deepcore.checkpoint import Checkpoint
+from deepcore.checks import Diverged
+from deepcore.config import TrainSpec
+from deepcore.data.record import Rows
+from deepcore.meter import Meter
+from deepcore.nets import Net
+
+EVAL_BATCH = 512  # rows per forward-only batch; fixed, so that results do not depend on --batch
+
+
+class Hook:
+    """What may watch a training. It must not change the network, the optimiser or any random state."""
+
+    def begin(self, net: Net) -> None:
+        """Before the first step of an untouched network; not called when a checkpoint is resumed."""
+
+    def batch(self, positions: np.ndarray, logits: torch.Tensor, features: torch.Tensor) -> None:
+        """After each step, with that step's outputs: positions into `rows` (B,), logits (B, C), features (B,
+        D)."""
+
+    def epoch_end(self, net: Net, epoch: int) -> None:
+        """After epoch 1..T."""
+
+    def state(self) -> dict:
+        """What the hook needs to go on after `epoch_end`: tensors and plain values."""
+        return {}
+
+    def load(self, state: dict) -> None:
+        """The counterpart of `state`."""
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """Length of a finished training, in epochs begun and optimiser steps."""
+
+    epochs: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The length of a training of n rows: `epochs` begun, `steps` in all, `per_epoch` steps in a whole
+    epoch."""
+
+    epochs: int
+    steps: int
+    per_epoch: int
+
+    @classmethod
+    def of(cls, n: int, spec: TrainSpec) -> Plan:
+        """For n rows under `spec`; a target in steps ends inside its last epoch."""
+        per_epoch = len(batch_bounds(n, spec.batch)) - 1
+        if spec.steps is None:
+            return cls(spec.epochs, spec.epochs * per_epoch, per_epoch)
+        return cls(math.ceil(spec.steps / per_epoch), spec.steps, per_epoch)
+
+
+def batch_bounds(n: int, batch: int) -> list[int]:
+    """Where n rows are cut into batches; a last batch of one row joins the batch before it."""
+    bounds = [*range(0, n, batch), n]
+    if len(bounds) > 2 and n - bounds[-2] == 1:
+        del bounds[-2]
+    return bounds
+
+
+def lr_at(step: int, spec: TrainSpec, plan: Plan) -> float:
+    """The learning rate of optimiser step 0..steps-1; no milestone comes before the first epoch's end."""
+    done = step / plan.steps
+    if spec.scheduler == "MultiStepLR":
+        if spec.steps is None:
+            passed = sum(step >= max(1, round(m * plan.epochs)) * plan.per_epoch for m in spec.milestones)
+        else:
+            passed = sum(step >= max(1, round(m * plan.steps)) for m in spec.milestones)
+        return spec.lr * spec.gamma**passed
+    if spec.scheduler == "StepLR":
+        return spec.lr * spec.gamma ** (step // plan.per_epoch // spec.step_size)
+    if spec.scheduler == "CosineAnnealingLR":
+        return _cosine(spec.lr, spec.min_lr, done)
+    if spec.scheduler == "OneCycleLR":  # 30% up from lr / 25, then down to min_lr, both along a cosine
+        if done < 0.3:
+            return _cosine(spec.lr / 25, spec.lr, done / 0.3)
+        return _cosine(spec.lr, spec.min_lr, (done - 0.3) / 0.7)
+    return spec.lr
+
+
+def _cosine(start: float, end: float, share: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
+
+
+def train(
+    net: Net,
+    data: Rows,
+    rows: np.ndarray,
+    spec: TrainSpec,
+    *,
+    seed: int,
+    device: torch.device,
+    meter: Meter,
+    weights: np.ndarray | None = None,
+    hooks: Sequence[Hook] = (),
+    checkpoint: Checkpoint | None = None,
+    progress: Callable[[int], None] = lambda epoch: None,
+) -> TrainResult:
+    """Train `net` in place with cross-entropy on `rows` of `data`.
+
+    Order, augmentation and dropout have a random stream each, keyed by the epoch; a run resumed from
+    `checkpoint` therefore ends with the weights of an uninterrupted one (bit for bit on a CPU in fp32 with as
+    many threads).
+
+    Args:
+        net: already initialised; moved to `device`.
+        data: the training part of a data set.
+        rows: (n,) ids to train on, sorted. A single row is put into its batch twice, for batch normalisation.
+        spec: the recipe.
+        seed: of the three streams.
+        meter: counts the train passes.
+        weights: (n,) of each row's loss, scaled to mean 1; None for equal weights.
+        hooks: watchers.
+        checkpoint: where to save after epochs, and to resume from if it holds something.
+        progress: called with the number of epochs done.
+
+    Raises:
+        Diverged: an epoch's losses are not finite; the message names the epoch.
+    """
+    net.to(device)
+    rows = np.repeat(rows, 2) if len(rows) == 1 else rows
+    optimizer = make_optimizer(net, spec)
+    plan = Plan.of(len(rows), spec)
+    source = _Batches(data, rows, weights, spec, plan, seed, device)
+    start = checkpoint.restore(net, optimizer, hooks, meter) if checkpoint else 0
+    if start == 0:
+        for hook in hooks:
+            hook.begin(net)
+    for epoch in range(start, plan.epochs):
+        with meter.timed("train"), seeding.global_stream(seed, "dropout", epoch):
+            loss = _run_epoch(net, optimizer, source.epoch(epoch), hooks, meter)
+        if not math.isfinite(loss):
+            raise Diverged(f"the losses of epoch {epoch + 1} are not finite: lower --lr (it is {spec.lr:g})")
+        for hook in hooks:
+            hook.epoch_end(net, epoch + 1)
+        if checkpoint:
+            checkpoint.save(epoch + 1, net, optimizer, hooks, meter)
+        progress(epoch + 1)
+    return TrainResult(plan.epochs, plan.steps)
+
+
+@dataclass(frozen=True)
+class _Batch:
+    positions: np.ndarray  # into rows
+    inputs: torch.Tensor
+    labels: torch.Tensor
+    weights: torch.Tensor | None
+    lr: float
+
+
+class _Batches:
+    """The batches of each epoch, in the order of the epoch's own stream."""
+
+    def __init__(
+        self,
+        data: Rows,
+        rows: np.ndarray,
+        weights: np.ndarray | None,
+        spec: TrainSpec,
+        plan: Plan,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self.data, self.rows, self.spec, self.plan, self.seed, self.device = (
+            data,
+            rows,
+            spec,
+            plan,
+            seed,
+            device,
+        )
+        self.labels = torch.from_numpy(data.labels[rows]).to(device)
+        self.weights = None
+        if weights is not None:
+            self.weights = torch.from_numpy(weights / weights.mean()).float().to(device)
+        self.bounds = batch_bounds(len(rows), spec.batch)
+
+    def epoch(self, epoch: int) -> Iterator[_Batch]:
+        """The batches of epoch 0..T-1; the last one may be short of a whole epoch when the length is in
+        steps."""
+        order = seeding.stream(self.seed, "order", epoch).permutation(len(self.rows))
+        first = epoch * self.plan.per_epoch
+        cuts = list(zip(self.bounds[:-1], self.bounds[1:], strict=True))[: self.plan.steps - first]
+        augment = seeding.key(self.seed, "augment", epoch) if self.spec.augment else None
+        groups = [self.rows[order[a:b]] for a, b in cuts]
+        inputs = self.data.batches(groups, device=self.device, augment_seed=augment)
+        on_device = torch.from_numpy(order).to(self.device)  # one transfer an epoch, none per step
+        labels = self.labels[on_device]
+        weights = None if self.weights is None else self.weights[on_device]
+        for step, ((a, b), x) in enumerate(zip(cuts, inputs, strict=True)):
+            w = None if weights is None else weights[a:b]
+            yield _Batch(order[a:b], x, labels[a:b], w, lr_at(first + step, self.spec, self.plan))
+
+
+def _run_epoch(
+    net: Net, optimizer: torch.optim.Optimizer, batches: Iterator[_Batch], hooks: Sequence[Hook], meter: Meter
+) -> float:
+    """One pass; returns the sum of the batches' losses, read from the device once."""
+    net.train()
+    total = None
+    for batch in batches:
+        for group in optimizer.param_groups:
+            group["lr"] = batch.lr
+        features = net.features(batch.inputs)
+        logits = net.head(features)
+        if batch.weights is None:
+            loss = functional.cross_entropy(logits, batch.labels)
+        else:
+            loss = (functional.cross_entropy(logits, batch.labels, reduction="none") * batch.weights).mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        meter.count("train", len(batch.positions))
+        for hook in hooks:
+            hook.batch(batch.positions, logits.detach(), features.detach())
+        total = loss.detach() if total is None else total + loss.detach()
+    return float(total)
+
+
+def make_optimizer(net: Net, spec: TrainSpec) -> torch.optim.Optimizer:
+    """The recipe's optimiser over all parameters."""
+    parameters = list(net.parameters())
+    if spec.optimizer == "SGD":
+        return torch.optim.SGD(
+            parameters,
+            lr=spec.lr,
+            momentum=spec.momentum,
+            weight_decay=spec.weight_decay,
+            nesterov=spec.nesterov,
+            fused=True,
+        )
+    kind = {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW}[spec.optimizer]
+    return kind(parameters, lr=spec.lr, weight_decay=spec.weight_decay, fused=True)
+
+
+@torch.no_grad()
+def evaluate(
+    net: Net, data: Rows, rows: np.ndarray, *, device: torch.device, meter: Meter, kind: str
+) -> Iterator[tuple[slice, torch.Tensor, torch.Tensor]]:
+    """Forward passes in eval mode, without augmentation: (positions into rows, logits, features) batch by
+    batch.
+
+    The network's training mode is restored when the iterator is exhausted. `kind` is what the meter counts
+    them as.
+    """
+    was_training = net.training
+    net.eval()
+    cuts = [slice(a, min(a + EVAL_BATCH, len(rows))) for a in range(0, len(rows), EVAL_BATCH)]
+    try:
+        for cut, x in zip(cuts, data.batches([rows[cut] for cut in cuts], device=device), strict=True):
+            features = net.features(x)
+            meter.count(kind, len(x))
+            yield cut, net.head(features), features
+    finally:
+        net.train(was_training)
+
+
+def class_accuracy(
+    net: Net, data: Rows, num_classes: int, *, device: torch.device, meter: Meter
+) -> tuple[float, list[float | None]]:
+    """Share of rows of `data` classified right, in [0, 1]: of all, and of each class (None for an absent
+    class)."""
+    labels = torch.from_numpy(data.labels).to(device)
+    right = torch.zeros(len(data), dtype=torch.bool, device=device)
+    for cut, logits, _ in evaluate(net, data, np.arange(len(data)), device=device, meter=meter, kind="test"):
+        right[cut] = logits.argmax(dim=1) == labels[cut]
+    hits = torch.bincount(labels[right], minlength=num_classes).tolist()
+    sizes = torch.bincount(labels, minlength=num_classes).tolist()
+    return sum(hits) / len(data), [h / n if n else None for h, n in zip(hits, sizes, strict=True)]

@@ -1,0 +1,170 @@
+"""The command line: flags into specifications, the harness, tables. No logic of its own."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Any
+
+from deepcore.flags import IGNORED_FLAGS, PROXY_FLAGS, RECIPE_FLAGS, parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; returns the exit status: 0, 1 when a row failed, 2 for bad input, 130 after
+    Ctrl-C."""
+    args = parser().parse_args(argv)
+    from deepcore.checks import DeepcoreError  # torch is imported below: --help answers at once
+
+    try:
+        return run(args)
+    except DeepcoreError as error:
+        print(f"error: {error}", file=sys.stderr)
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        print(
+            f"error: {error.strerror or error}{where}; finished rows are kept in {args.save_path}",
+            file=sys.stderr,
+        )
+    except KeyboardInterrupt:
+        print(f"stopped; the same command goes on from {args.save_path}", file=sys.stderr)
+        return 130
+    return 2
+
+
+def run(args: argparse.Namespace) -> int:
+    """The command, without the handling of errors."""
+    from deepcore import data as datasets
+    from deepcore.dry_run import describe
+    from deepcore.harness import Harness
+    from deepcore.progress import Progress
+    from deepcore.report import accuracy_report, closing_lines
+
+    if args.list:
+        print(listing())
+        return 0
+    progress = Progress(quiet=args.quiet, every=args.print_freq)
+    for flag, why in IGNORED_FLAGS.items():
+        if getattr(args, flag) is not None:
+            progress.say(f"--{flag} is ignored: {why}")
+    data = datasets.load(args.dataset, data_path=args.data_path, download=args.download)
+    harness = Harness(
+        experiment(args, data),
+        data,
+        Path(args.save_path),
+        device=device(args.gpu),
+        progress=progress,
+        proxy_folder=args.proxy_run,
+    )
+    if args.dry_run:
+        print("\n".join(describe(harness)))
+        return 0
+    rows = harness.run()
+    print(accuracy_report(rows, args.output))
+    progress.say("\n".join(closing_lines(rows, harness.folder)))
+    failed = [row for row in rows if row.status != "ok"]
+    for row in failed:
+        print(f"failed: {row.label} of seed {row.seed}: {row.error.splitlines()[-1]}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def experiment(args: argparse.Namespace, data: Any) -> Any:
+    """The ExperimentSpec of the flags."""
+    from deepcore import nets
+    from deepcore.checks import UsageError, check_choice
+    from deepcore.config import RECIPES, ExperimentSpec
+
+    if args.num_exp < 1 or args.seed < 0:
+        raise UsageError("--num_exp must be at least 1 and --seed at least 0")
+    base = RECIPES[check_choice("recipe", args.recipe or data.recipe, RECIPES)]
+    changes = {name: getattr(args, name) for name in RECIPE_FLAGS if getattr(args, name) is not None}
+    recipe = dataclasses.replace(base, **changes, **({"batch": args.batch} if args.batch is not None else {}))
+    target = dataclasses.replace(recipe, batch=recipe.batch if args.train_batch is None else args.train_batch)
+    overrides = {f: getattr(args, flag) for flag, f in PROXY_FLAGS.items() if getattr(args, flag) is not None}
+    model = nets.canonical(args.model or data.default_net)
+    return ExperimentSpec(
+        seeds=tuple(range(args.seed, args.seed + args.num_exp)),
+        methods=methods_of(args),
+        fractions=tuple(dict.fromkeys(args.fraction)),
+        nets=tuple(dict.fromkeys([model, *map(nets.canonical, args.cross)])),
+        proxy_net=nets.canonical(args.proxy_model or model),
+        proxy=dataclasses.replace(recipe, steps=None, **overrides),
+        target=target,
+        val_fraction=data.val_fraction if args.val_fraction is None else args.val_fraction,
+        everything=args.signals == "all",
+    )
+
+
+def methods_of(args: argparse.Namespace) -> tuple[Any, ...]:
+    """The methods of --selection, with --record and --balance where a method does not set them itself."""
+    import methods
+
+    chosen = []
+    for text in args.selection:
+        method = methods.parse(text)
+        if args.record and method.record is None:
+            method = dataclasses.replace(method, record=args.record)
+        if not args.balance:
+            method = dataclasses.replace(method, class_balanced=False)
+        chosen.append(method)
+    return tuple(dict.fromkeys(chosen))
+
+
+def device(gpus: list[int] | None) -> Any:
+    """The torch device that --gpu asks for."""
+    import torch
+
+    from deepcore.checks import UsageError
+
+    if gpus is None:
+        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    if len(gpus) > 1:
+        raise UsageError(
+            "--gpu takes one device: a run trains on one; start another command for another seed"
+        )
+    if gpus[0] < 0:
+        return torch.device("cpu")
+    if gpus[0] >= torch.cuda.device_count():
+        raise UsageError(
+            f"--gpu {gpus[0]}: there are {torch.cuda.device_count()} CUDA devices; -1 is the CPU"
+        )
+    return torch.device(f"cuda:{gpus[0]}")
+
+
+def listing() -> str:
+    """Methods (paper, signals, recording, direction, fields), data sets, networks, recipes."""
+    from tabulate import tabulate
+
+    import methods
+    from deepcore.config import RECIPES
+    from deepcore.data import DATASETS
+    from deepcore.nets import NETS
+
+    table = []
+    for name, cls in methods.METHODS.items():
+        if cls.__doc__ is None or name == "file":
+            continue
+        method = cls()
+        reads = sorted(s.value for s in method.needs | method.needs_val)
+        fields = ", ".join(f"{f.name}={getattr(method, f.name)}" for f in dataclasses.fields(method))
+        table.append([name, method.paper or "-", ", ".join(reads) or "-", method.mode if reads else "-",
+                      getattr(method, "keep", "-"), fields])  # fmt: skip
+    widths = [None, 24, 20, None, None, 44]
+    return "\n\n".join(
+        [
+            tabulate(
+                table,
+                headers=["method", "paper", "reads", "recording", "keeps", "fields"],
+                maxcolwidths=widths,
+            ),
+            f"file:PATH judges a subset from a .csv or .npz of ids. Aliases: {methods.ALIASES}",
+            f"data sets: {', '.join(DATASETS)}, PATH.npz",
+            f"networks: {', '.join(NETS)}",
+            f"recipes: {', '.join(RECIPES)}",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
