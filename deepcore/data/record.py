@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -35,6 +36,14 @@ class Rows(Protocol):
                 groups give the same tensors.
         """
         ...
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a loader finds its files: in the folder `path`; `download`: fetch what is missing there."""
+
+    path: Path
+    download: bool = False
 
 
 @dataclass(frozen=True)

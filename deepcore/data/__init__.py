@@ -1,0 +1,47 @@
+"""Data sets. To add one, write a function that returns a LabeledData and put it into the table:
+
+    def my_data(source: Source) -> LabeledData:
+        with np.load(source.path / "mine.npz") as f:
+            return from_arrays("MyData", f["images"], f["labels"], f["test_images"], f["test_labels"])
+
+    DATASETS["MyData"] = my_data
+
+The command line, the split, the nets' sizes and the files follow from the record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from deepcore.checks import check_choice
+from deepcore.data.builtin import digits, synthetic
+from deepcore.data.files import npz
+from deepcore.data.idx import fashion_mnist
+from deepcore.data.memory import Augmentation, TensorRows, from_arrays
+from deepcore.data.record import LabeledData, Rows, Source
+
+__all__ = ["DATASETS", "Augmentation", "LabeledData", "Rows", "Source", "TensorRows", "from_arrays", "load"]
+
+DATASETS: dict[str, Callable[[Source], LabeledData]] = {
+    "Digits": digits,
+    "FashionMNIST": fashion_mnist,
+    "Synthetic": synthetic,
+}
+
+
+def load(name: str, *, data_path: str | Path = "data", download: bool = False) -> LabeledData:
+    """The data set `name`: an entry of DATASETS, or the path of a .npz file.
+
+    Args:
+        name: see above.
+        data_path: folder that holds, or (download) shall hold, the files of data sets that have files.
+        download: fetch missing files.
+
+    Raises:
+        UsageError: unknown name (the valid ones are listed), files missing or damaged.
+    """
+    if name.endswith(".npz"):
+        return npz(Path(name))
+    loader = DATASETS[check_choice("data set", name, [*DATASETS, "PATH.npz"])]
+    return loader(Source(Path(data_path), download))

@@ -1,0 +1,57 @@
+"""What every network here is: a body that gives features, and one linear layer."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    """logits = head(features(x)).
+
+    Args:
+        body: (B, *shape) to (B, D), or (B, D, 1, 1).
+        feature_dim: D.
+        num_classes: C.
+        notes: what the user should know of how it was built, one sentence each.
+    """
+
+    def __init__(
+        self, body: nn.Module, feature_dim: int, num_classes: int, notes: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__()
+        self.body = body
+        self.feature_dim = feature_dim
+        self.head = nn.Linear(feature_dim, num_classes)
+        self.notes = notes
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        """Penultimate features h, (B, D)."""
+        return self.body(x).flatten(1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits, (B, C)."""
+        return self.head(self.features(x))
+
+
+def padded_to(
+    least: int, shape: tuple[int, int, int], name: str
+) -> tuple[tuple[int, int], list[nn.Module], tuple[str, ...]]:
+    """What a net that needs `least` pixels does with smaller images: zeros around them.
+
+    Args:
+        least: smallest height and width the net can handle.
+        shape: (channels, height, width) of the inputs.
+        name: of the net, for the note.
+
+    Returns:
+        The height and width after padding, the padding layer (a list of one, or none), the note (likewise).
+    """
+    height, width = shape[1:]
+    taller, wider = max(0, least - height), max(0, least - width)
+    if not taller and not wider:
+        return (height, width), [], ()
+    size = (height + taller, width + wider)
+    layer = nn.ZeroPad2d((wider // 2, wider - wider // 2, taller // 2, taller - taller // 2))
+    note = f"{name} needs {least} pixels: images of {height}x{width} are zero-padded to {size[0]}x{size[1]}"
+    return size, [layer], (note,)
