@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status: 0, 1 when a row failed, 2 for bad input, 130 after
     Ctrl-C."""
     args = parser().parse_args(argv)
+    # threads that wait for each other sleep: spinning loses a busy machine's time (read when torch is loaded)
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from deepcore.checks import DeepcoreError  # torch is imported below: --help answers at once
 
     try:

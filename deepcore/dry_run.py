@@ -11,10 +11,12 @@ import torch
 from deepcore import nets
 from deepcore.config import TrainSpec
 from deepcore.data.record import LabeledData
+from deepcore.flops import flops_per_example
 from deepcore.harness import Harness
 from deepcore.meter import Meter
 from deepcore.proxy_engine import find_stored
 from deepcore.selection import Budget
+from deepcore.threads import threads_for
 from deepcore.train import Plan, batch_bounds, evaluate, train
 
 PROBE_STEPS = 20
@@ -75,12 +77,13 @@ def probe(
     ids = np.arange(min(rows, len(data.train), PROBE_STEPS * spec.batch))
     steps = len(batch_bounds(len(ids), spec.batch)) - 1
     short = dataclasses.replace(spec, steps=None, epochs=1)
-    for _ in range(2):
-        meter = Meter(device)
-        train(net, data.train, ids, short, seed=0, device=device, meter=meter)
-    start = time.perf_counter()
-    for _ in evaluate(net, data.train, ids, device=device, meter=meter, kind="record"):
-        pass
+    with threads_for(flops_per_example(net, data.train.shape)["forward"]):
+        for _ in range(2):
+            meter = Meter(device)
+            train(net, data.train, ids, short, seed=0, device=device, meter=meter)
+        start = time.perf_counter()
+        for _ in evaluate(net, data.train, ids, device=device, meter=meter, kind="record"):
+            pass
     return meter.seconds["train"] / steps, (time.perf_counter() - start) / len(ids)
 
 

@@ -29,6 +29,7 @@ from deepcore.results import ResultRow, RowStore, provenance
 from deepcore.selecting import Selected, select_and_save
 from deepcore.selection import Budget
 from deepcore.split import Split, make_split
+from deepcore.threads import threads_for
 from deepcore.train import Plan, class_accuracy, train
 
 TARGET_CHECKPOINT_SECONDS = 60.0  # a target shorter than this is simply run again after a kill
@@ -132,12 +133,13 @@ class Harness:
         seed = seeding.key(cell.seed, "target")
         net = nets.build(cell.net, self.data.train.shape, self.data.num_classes, seed=seed)
         self._say_notes(net.notes)
+        target_flops = flops_per_example(net, self.data.train.shape)
         blank = self.blank(cell)
         meter = Meter(self.device)
         checkpoint = Checkpoint(
             self.folder / f"target-{blank.fingerprint}.pt", every_seconds=TARGET_CHECKPOINT_SECONDS
         )
-        with meter.peak():
+        with meter.peak(), threads_for(target_flops["forward"]):
             with self.progress.bar(Plan.of(len(rows), self.spec.target).epochs, f"{cell.net} epochs") as step:
                 result = train(
                     net,
@@ -156,7 +158,7 @@ class Harness:
                     net, self.data.test, self.data.num_classes, device=self.device, meter=meter
                 )
         proxy_costs = run.costs
-        flops = {"target": flops_per_example(net, self.data.train.shape)}
+        flops = {"target": target_flops}
         if proxy_costs:
             flops["proxy"] = proxy_costs["flops_per_example"]
         proxy_seconds = proxy_costs.get("seconds", {})

@@ -20,6 +20,7 @@ from deepcore.proxy import ProxyRun
 from deepcore.proxy_store import FORMAT, ProxyStore
 from deepcore.recorder import Recorder, Recording
 from deepcore.split import Split
+from deepcore.threads import threads_for
 from deepcore.train import train
 
 
@@ -124,6 +125,7 @@ def _train_into(
     """Train, record and close the run, from wherever its checkpoint left it."""
     seed = seeding.key(spec.seed, "proxy")
     net = nets.build(spec.net, data.train.shape, data.num_classes, seed=seed)
+    flops = flops_per_example(net, data.train.shape)
     meter = Meter(device)
     recorder = Recorder(
         store,
@@ -136,7 +138,7 @@ def _train_into(
         meter=meter,
     )
     try:
-        with meter.peak():
+        with meter.peak(), threads_for(flops["forward"]):
             result = train(
                 net,
                 data.train,
@@ -153,4 +155,4 @@ def _train_into(
         message = f"the proxy {spec.net} of seed {spec.seed} diverged: {error}"
         store.set_diverged(message, meter.state())
         raise Diverged(message) from None
-    store.finish({**meter.state(), "steps": result.steps, "flops_per_example": flops_per_example(net, data.train.shape)})
+    store.finish({**meter.state(), "steps": result.steps, "flops_per_example": flops})

@@ -1,0 +1,23 @@
+"""How many threads a network is worth."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+
+# Below this many FLOPs per example a step is over before a second thread has begun: one thread is as fast on an idle
+# machine, and many times faster on a busy one.
+SMALL = 500_000
+
+
+@contextlib.contextmanager
+def threads_for(forward_flops: int) -> Iterator[None]:
+    """Run the block on one thread when a forward pass of one example takes fewer FLOPs than SMALL."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if forward_flops < SMALL else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
