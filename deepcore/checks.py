@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 from collections.abc import Iterable
+from typing import BinaryIO
 
 import numpy as np
 
@@ -104,3 +106,14 @@ def check_finite_scores(scores: np.ndarray, ids: np.ndarray, method: str) -> Non
     if bad.any():
         rows = ", ".join(str(i) for i in ids[bad][:5])
         raise DeepcoreError(f"{method}: {int(bad.sum())} scores are not finite numbers (rows {rows}, ...)")
+
+
+def read_npz(source: str | os.PathLike[str] | BinaryIO, where: str) -> dict[str, np.ndarray]:
+    """All arrays of an .npz, nothing unpickled; UsageError naming `where` when it is missing or damaged."""
+    try:
+        with np.load(source, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except OSError as error:
+        raise UsageError(f"{where}: it cannot be read ({error.strerror or error})") from None
+    except Exception as error:  # damaged bytes raise whatever the zip, zlib, header and dtype parsers do
+        raise UsageError(f"{where}: no .npz of plain arrays, or a truncated one ({error})") from None
