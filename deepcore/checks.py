@@ -60,8 +60,9 @@ def check_choice(what: str, value: str, choices: Iterable[str]) -> str:
     choices = list(choices)
     if value in choices:
         return value
-    near = difflib.get_close_matches(str(value), choices, n=1)
-    hint = f" (did you mean {near[0]}?)" if near else ""
+    lowered = {choice.lower(): choice for choice in choices}
+    near = difflib.get_close_matches(str(value).lower(), lowered, n=1)
+    hint = f" (did you mean {lowered[near[0]]}?)" if near else ""
     raise UsageError(f"unknown {what} {value!r}{hint}; valid: {', '.join(choices)}")
 
 

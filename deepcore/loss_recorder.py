@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from deepcore.checks import UsageError, check_ids, check_labels, read_npz
+from deepcore.files import write_npz
 from deepcore.proxy import ProxyRun
 from deepcore.trajectories import to_numpy
 
@@ -72,9 +73,12 @@ class LossRecorder:
             UsageError: shapes that do not fit.
         """
         losses = _per_sample(losses)
-        if np.shape(ids) != tuple(losses.shape):
-            raise UsageError(f"log: {np.shape(ids)} ids for losses of shape {tuple(losses.shape)}")
-        self._batches.append((_copy(ids), losses))
+        ids = _copy(ids)
+        if ids.shape != losses.shape:
+            raise UsageError(
+                f"log: ids of shape {tuple(ids.shape)} for losses of shape {tuple(losses.shape)}"
+            )
+        self._batches.append((ids, losses))
 
     def log_val(self, losses: Any) -> None:
         """The losses of the next validation rows, (batch,), in the order of `val_labels`."""
@@ -126,19 +130,16 @@ class LossRecorder:
         Raises:
             UsageError: no epoch was ended, or batches were logged after the last `end_epoch`.
         """
-        return ProxyRun.from_losses(**self._arrays())
+        return _run(self._arrays())
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write what `run` would give to an .npz file, whole or not at all; `load_losses` reads it."""
         path = Path(path)
         if path.suffix != ".npz":
             raise UsageError(f"{path}: the file's name must end in .npz")
-        partial = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-        with partial.open("wb") as file:
-            np.savez(file, format=FORMAT, **self._arrays())
-        partial.replace(path)
+        write_npz(path, format=np.array(FORMAT), **self._arrays())
 
-    def _arrays(self) -> dict[str, Any]:
+    def _arrays(self) -> dict[str, np.ndarray]:
         if self._batches or self._val_batches or not self._train:
             raise UsageError(
                 f"epoch {self.epoch} is not closed: call end_epoch after each epoch, and before run or save"
@@ -149,7 +150,7 @@ class LossRecorder:
             "val_losses": np.stack(self._val),
             "val_labels": self.val_labels,
             "ids": self.ids,
-            "has_initial": self.has_initial,
+            "has_initial": np.array(self.has_initial),
         }
 
 
@@ -158,6 +159,10 @@ def load_losses(path: str | os.PathLike[str]) -> ProxyRun:
     arrays = read_npz(path, str(path))
     if arrays.pop("format", None) != FORMAT or set(arrays) != ARRAYS:
         raise UsageError(f"{path}: not written by LossRecorder.save, or in another format than {FORMAT}")
+    return _run(arrays)
+
+
+def _run(arrays: dict[str, np.ndarray]) -> ProxyRun:
     return ProxyRun.from_losses(**{**arrays, "has_initial": bool(arrays["has_initial"])})
 
 

@@ -34,7 +34,7 @@ def from_losses(
     labels = _labels(train_labels, count, None, "train_labels")
     ids = _ids(ids, count)
     _check_checkpoints(checkpoints, has_initial, "train_losses")
-    _check_finite(losses, "train_losses", ids)
+    _check_finite(losses, "train_losses: id", ids)
     shared = {
         "ids": ids,
         "labels": labels,
@@ -48,7 +48,7 @@ def from_losses(
     val = _floats(val_losses, "val_losses", "checkpoints", "samples")
     _same_checkpoints(val, checkpoints, "val_losses")
     val_labels = _labels(val_labels, val.shape[1], None, "val_labels")
-    _check_finite(val, "val_losses", np.arange(val.shape[1]))
+    _check_finite(val, "val_losses: row", np.arange(val.shape[1]))
     return ProxyRun(
         **shared,
         val_labels=val_labels,
@@ -128,7 +128,7 @@ def _val_means(val_losses: Any, checkpoints: int, num_classes: int) -> dict[str,
     if val.ndim == 1:
         val = _floats(val, "val_losses", "checkpoints")
         _same_checkpoints(val, checkpoints, "val_losses")
-        _check_finite(val[:, None], "val_losses", np.zeros(1, np.int64))
+        _check_finite(val[:, None], "val_losses: row", np.zeros(1, np.int64))
         return {"val_mean_loss": val}
     val = _floats(val, "val_losses", "checkpoints", "classes")
     _same_checkpoints(val, checkpoints, "val_losses")
@@ -139,7 +139,7 @@ def _val_means(val_losses: Any, checkpoints: int, num_classes: int) -> dict[str,
             "the class of each column"
         )
     known = np.flatnonzero(~np.isnan(val).all(axis=0))  # NaN throughout: a class without a validation row
-    _check_finite(val[:, known], "val_losses", known)
+    _check_finite(val[:, known], "val_losses: class", known)
     return {"val_class_loss": val}
 
 
@@ -253,6 +253,6 @@ def _check_finite(losses: np.ndarray, what: str, names: np.ndarray) -> None:
         bad = np.flatnonzero(~np.isfinite(row))
         if bad.size:
             raise UsageError(
-                f"{what}: checkpoint {t}, column {names[bad[0]]} is {row[bad[0]]} ({bad.size} such in this "
-                "checkpoint): losses must be finite numbers"
+                f"{what} {names[bad[0]]} is {row[bad[0]]} at checkpoint {t} ({bad.size} such there): losses "
+                "must be finite numbers"
             )

@@ -27,9 +27,10 @@ class FromFile(CoresetMethod):
     """The rows named in a file, in its order, whatever the fraction; `--selection file:PATH`.
 
     The ids are original row numbers of the training set. Three forms: a CSV with a column `id` (others are
-    ignored, except `weight`), a text of one id a line, an .npz with `ids` (k,) and optionally `weights` (k,).
-    No method may train on validation rows, so those of the seed at hand are left out, and the selection's
-    notes say how many. The files are read, checked and hashed once, when the method is made.
+    ignored, except `weight`; the selection files of this harness are such), a text of one id a line, an .npz
+    with `ids` (k,) and optionally `weights` (k,). No method may train on validation rows, so those of the
+    seed at hand are left out, and the selection's notes say how many. The files are read, checked and hashed
+    once, when the method is made.
 
     Attributes:
         path: of the file; `{seed}` in it stands for the seed, one file for each. The hash in `spec()` covers
