@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 from collections.abc import Iterable
+from typing import BinaryIO
 
 import numpy as np
 
@@ -58,8 +60,9 @@ def check_choice(what: str, value: str, choices: Iterable[str]) -> str:
     choices = list(choices)
     if value in choices:
         return value
-    near = difflib.get_close_matches(str(value), choices, n=1)
-    hint = f" (did you mean {near[0]}?)" if near else ""
+    lowered = {choice.lower(): choice for choice in choices}
+    near = difflib.get_close_matches(str(value).lower(), lowered, n=1)
+    hint = f" (did you mean {lowered[near[0]]}?)" if near else ""
     raise UsageError(f"unknown {what} {value!r}{hint}; valid: {', '.join(choices)}")
 
 
@@ -104,3 +107,14 @@ def check_finite_scores(scores: np.ndarray, ids: np.ndarray, method: str) -> Non
     if bad.any():
         rows = ", ".join(str(i) for i in ids[bad][:5])
         raise DeepcoreError(f"{method}: {int(bad.sum())} scores are not finite numbers (rows {rows}, ...)")
+
+
+def read_npz(source: str | os.PathLike[str] | BinaryIO, where: str) -> dict[str, np.ndarray]:
+    """All arrays of an .npz, nothing unpickled; UsageError naming `where` when it is missing or damaged."""
+    try:
+        with np.load(source, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except OSError as error:
+        raise UsageError(f"{where}: it cannot be read ({error.strerror or error})") from None
+    except Exception as error:  # damaged bytes raise whatever the zip, zlib, header and dtype parsers do
+        raise UsageError(f"{where}: no .npz of plain arrays, or a truncated one ({error})") from None

@@ -94,15 +94,19 @@ class CoresetMethod(abc.ABC):
         return self
 
     def spec(self) -> dict[str, Any]:
-        """Name and all fields, as plain JSON values: what identifies the method in rows and files."""
-        return {"name": self.name, **to_dict(self)}
+        """Name and fields, as plain JSON values: what identifies the method in rows and files.
+
+        Fields declared with `field(compare=False)` change how it computes, never what: they are left out.
+        """
+        fields = to_dict(self)
+        return {"name": self.name, **{f.name: fields[f.name] for f in dataclasses.fields(self) if f.compare}}
 
     def label(self) -> str:
         """The name with the fields that differ from their defaults, as `--selection` accepts it."""
         changed = []
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if value != field.default:
+            if field.compare and value != field.default:
                 changed.append(f"{field.name}={value}")
         return self.name + (":" + ",".join(changed) if changed else "")
 

@@ -56,6 +56,90 @@ class ProxyRun:
     costs: Mapping[str, Any] = field(default_factory=dict)
     folder: Path | None = None
 
+    @classmethod
+    def from_losses(
+        cls,
+        train_losses: Any,
+        train_labels: Any,
+        val_losses: Any,
+        val_labels: Any = None,
+        *,
+        ids: Any = None,
+        has_initial: bool = False,
+    ) -> ProxyRun:
+        """A run from your own logs: one loss per sample and checkpoint is enough for CLD, LTC, Dyn-Unc, DUAL.
+
+            scores = CLD().score(ProxyRun.from_losses(train_losses, train_labels, val_losses, val_labels))
+
+        Arrays may be numpy (memory-mapped too), torch or lists; float32 and float64 are kept without a copy.
+        Dyn-Unc and DUAL read exp(-loss), so the loss should be the cross-entropy; CLD and LTC take any loss.
+
+        Args:
+            train_losses: (checkpoints, N), each checkpoint's loss of each sample.
+            train_labels: (N,) in 0..C-1.
+            val_losses: (checkpoints, Q) with `val_labels`; without, (checkpoints, C) class means (NaN
+                throughout for a class without a row) or (checkpoints,) overall means, which do for
+                `trajectory="global"`.
+            val_labels: (Q,).
+            ids: (N,) the samples' own ids, unique, in any order; 0..N-1 by default. Selections are such ids.
+            has_initial: the first checkpoint is the untrained network.
+
+        Raises:
+            UsageError: shapes that do not fit, losses that are not finite, labels or ids out of range or
+                repeated.
+        """
+        from deepcore import trajectories  # it builds on this module
+
+        return trajectories.from_losses(
+            train_losses, train_labels, val_losses, val_labels, ids=ids, has_initial=has_initial
+        )
+
+    @classmethod
+    def from_logits(
+        cls,
+        train_logits: Any,
+        train_labels: Any,
+        val_logits: Any,
+        val_labels: Any,
+        *,
+        features: Any = None,
+        val_features: Any = None,
+        last_layer: tuple[Any, Any] | None = None,
+        ids: Any = None,
+        has_initial: bool = False,
+    ) -> ProxyRun:
+        """A run from your own logits, with every signal that they determine: what all methods here can use.
+
+        Memory beyond the arrays: 24 * checkpoints * (N + Q) bytes.
+
+        Args:
+            train_logits: (checkpoints, N, C).
+            train_labels: (N,) in 0..C-1.
+            val_logits: (checkpoints, Q, C).
+            val_labels: (Q,) in 0..C-1.
+            features: penultimate features, (N, D) of the last checkpoint or (checkpoints, N, D); only the
+                latter give GraNd its trajectory.
+            val_features: as `features`, of the validation rows.
+            last_layer: (W (C, D), b (C,)) of the last checkpoint.
+            ids, has_initial: as for `from_losses`.
+
+        Raises:
+            UsageError: as for `from_losses`.
+        """
+        from deepcore import trajectories  # it builds on this module
+
+        return trajectories.from_logits(
+            train_logits,
+            train_labels,
+            val_logits,
+            val_labels,
+            features=features,
+            val_features=val_features,
+            last_layer=last_layer,
+            ids=ids,
+            has_initial=has_initial,
+        )
+
     @property
     def epochs(self) -> int:
         """T, the number of recorded epochs (0 for a run without recordings)."""
@@ -107,11 +191,8 @@ class ProxyRun:
             return self._from_row(np.asarray(self.val_class_loss, dtype=np.float64), initial)
         if Signal.LOSS not in self.val_trajectories and self.val_mean_loss is not None:
             raise MissingSignal('only one validation loss per checkpoint is known: use trajectory="global"')
-        losses = np.asarray(self.val_trajectory(Signal.LOSS, initial=initial), dtype=np.float64)
-        means = np.full((len(losses), self.num_classes), np.nan)
-        for c in np.unique(self.val_labels):
-            means[:, c] = losses[:, self.val_labels == c].mean(axis=1)
-        return means
+        losses = self.val_trajectory(Signal.LOSS, initial=initial)
+        return class_means(losses, self.val_labels, self.num_classes)
 
     def val_mean(self, *, initial: bool = False) -> np.ndarray:
         """Mean validation loss over all rows, (T,) or (T+1,) float64."""
@@ -142,3 +223,24 @@ class ProxyRun:
         if initial and not self.has_initial:
             raise MissingSignal("this run has no row of the untrained network (row 0): use initial=False")
         return array if initial or not self.has_initial else array[1:]
+
+
+def class_means(values: np.ndarray, labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """Mean over the columns of each class.
+
+    Args:
+        values: (T, Q).
+        labels: (Q,) int64 in 0..num_classes-1.
+        num_classes: C.
+
+    Returns:
+        (T, C) float64; NaN for a class without a column.
+    """
+    sizes = np.bincount(labels, minlength=num_classes)
+    present = np.flatnonzero(sizes)
+    by_class = values[:, np.argsort(labels, kind="stable")].astype(np.float64)
+    means = np.full((len(by_class), num_classes), np.nan)
+    if present.size:
+        starts = (np.cumsum(sizes) - sizes)[present]
+        means[:, present] = np.add.reduceat(by_class, starts, axis=1) / sizes[present]
+    return means

@@ -109,8 +109,12 @@ def order_by_score(scores: np.ndarray, ids: np.ndarray, keep: str) -> np.ndarray
         ids: (N,) row ids.
         keep: "highest", "lowest" or "zero" (closest to 0).
     """
-    best_first = {"highest": lambda s: -s, "lowest": lambda s: s, "zero": np.abs}[keep](scores)
-    return np.lexsort((ids, best_first))
+    return np.lexsort((ids, _smallest_first(scores, keep)))
+
+
+def _smallest_first(scores: np.ndarray, keep: str) -> np.ndarray:
+    """A key whose smallest values are the best scores."""
+    return {"highest": np.negative, "lowest": np.asarray, "zero": np.abs}[keep](scores)
 
 
 def rank(scores: np.ndarray, ids: np.ndarray, keep: str) -> np.ndarray:
@@ -136,9 +140,10 @@ def top_k(
     share of picks that the tie rule decided is noted.
     """
     order = order_by_score(scores, ids, keep)
+    key = _smallest_first(scores, keep)
     if not class_balanced:
         chosen = order[: budget.k]
-        tied = _decided_by_ties(scores, order, budget.k)
+        tied = _decided_by_ties(key, order, budget.k)
     else:
         num_classes = int(labels.max()) + 1
         quotas = class_quotas(labels, budget.k, num_classes)
@@ -148,7 +153,7 @@ def top_k(
         for c in np.flatnonzero(quotas):
             of_class = np.flatnonzero(rank_labels == c)
             take[of_class[: quotas[c]]] = True
-            tied += _decided_by_ties(scores, order[of_class], int(quotas[c]))
+            tied += _decided_by_ties(key, order[of_class], int(quotas[c]))
         chosen = order[take]
     notes = ()
     if tied:
@@ -158,8 +163,8 @@ def top_k(
     return Selection(ids[chosen], scores=np.asarray(scores, dtype=np.float64), notes=notes)
 
 
-def _decided_by_ties(scores: np.ndarray, order: np.ndarray, k: int) -> int:
-    """How many of the first k of `order` have the score of the first row left out."""
+def _decided_by_ties(key: np.ndarray, order: np.ndarray, k: int) -> int:
+    """How many of the first k of `order` have the key of the first row left out."""
     if k >= len(order):
         return 0
-    return int(np.count_nonzero(scores[order[:k]] == scores[order[k]]))
+    return int(np.count_nonzero(key[order[:k]] == key[order[k]]))

@@ -1,7 +1,7 @@
 """The coreset methods, one file each, and the one table of them.
 
 `get("CLD")` is the class; `parse("CLD:first=45,every=2")` is an instance with type-checked fields, the form
-that `--selection` takes.
+that `--selection` takes; `parse("file:PATH")` takes the path as it stands.
 """
 
 from __future__ import annotations
@@ -13,11 +13,17 @@ from typing import Any
 
 from deepcore.checks import UsageError, check_choice
 from deepcore.method import CoresetMethod
+from methods.cld import CLD
+from methods.from_file import FromFile
+from methods.ltc import LTC
 from methods.random import Full, Random
 
 METHODS: dict[str, type[CoresetMethod]] = {
+    "CLD": CLD,
+    "LTC": LTC,
     "Random": Random,
     "Full": Full,
+    "file": FromFile,
 }
 ALIASES = {"Uniform": "Random"}
 
@@ -28,7 +34,7 @@ def get(name: str) -> type[CoresetMethod]:
 
 
 def parse(text: str) -> CoresetMethod:
-    """An instance from `Name` or `Name:field=value,field=value`.
+    """An instance from `Name` or `Name:field=value,field=value`, or `file:PATH`.
 
     Values are read by the field's type: whole numbers, numbers, true/false, none (where the field may be
     None), text.
@@ -39,6 +45,8 @@ def parse(text: str) -> CoresetMethod:
     """
     name, _, rest = text.partition(":")
     cls = get(name.strip())
+    if cls is FromFile:  # a path may hold any sign
+        return FromFile(path=rest)
     hints = typing.get_type_hints(cls)
     valid = {field.name: hints[field.name] for field in dataclasses.fields(cls)}
     values: dict[str, Any] = {}

@@ -1,0 +1,195 @@
+"""CLD: Correlation of Loss Differences (arXiv 2508.20230), and its pairwise form."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from deepcore.checks import UsageError, check_choice, check_positive
+from deepcore.correlation import CORRELATIONS, FLAT, check_length, correlate, standardise
+from deepcore.method import ScoreMethod
+from deepcore.proxy import ProxyRun
+from deepcore.signals import Signal
+
+TRAJECTORIES = ("class", "global")
+KEEP = ("highest", "lowest", "zero")
+
+
+@dataclass(frozen=True)
+class CLD(ScoreMethod):
+    """Keep the samples whose loss falls and rises together with their class's validation loss.
+
+    With l_m[t] the loss of sample m at checkpoint t = 0..T (Eq. 4-10, Algorithm 1 of the paper):
+
+        d_m[t]  = l_m[t] - l_m[t-1]                                                      (Eq. 4)
+        v_c[t]  = mean over validation rows q of class c of d_q[t]                        (Eq. 7, 8)
+        score_m = Pearson(d_m, v_{y_m})  in [-1, 1]; the highest of each class are kept   (Eq. 9, 10)
+
+    A sample, or a class mean, whose differences do not vary (max - min <= 1e-6 * max|l|) has no correlation:
+    it scores 0.0, and a warning counts it. Memory beyond the run: 80 * batch + 9 * N bytes; the trajectories
+    are read once. `CLDStream` (deepcore.correlation) is the same without stored trajectories.
+
+    Deviations: none in the defaults. The authors' code drops checkpoint 0, which is `initial=False`.
+
+    Attributes:
+        initial: begin at the untrained network, checkpoint 0, as the definition does. None: yes for
+            post_epoch recordings that hold it; no online, where row 0 and row 1 are measured in different
+            ways.
+        first: use the first n epochs only (the paper shows 30 and 45 of 90); None for all.
+        every: use each m-th checkpoint (the paper: 2 and 3), counted from the first; the last is not forced.
+        correlation: "pearson", or "spearman" (of the ranks of the differences).
+        trajectory: "class", or "global": one mean over all validation rows (Definition 1, Eq. 5, 6).
+        keep: "highest", or for Figure 1 "lowest" or "zero" (the closest to 0).
+        batch: samples handled at once; changes memory and speed, never a score.
+    """
+
+    initial: bool | None = None
+    first: int | None = None
+    every: int = 1
+    correlation: str = "pearson"
+    trajectory: str = "class"
+    keep: str = "highest"
+    batch: int = field(default=32768, compare=False)
+
+    name: ClassVar[str] = "CLD"
+    paper: ClassVar[str] = "Nagaraj et al. 2025, arXiv 2508.20230"
+    published_mode: ClassVar[str] = "post_epoch"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.initial is not None and not isinstance(self.initial, bool):
+            raise UsageError(
+                f"initial is {self.initial!r}: valid: true, false, none (true where it is recorded)"
+            )
+        if self.first is not None:
+            check_positive("first", self.first, whole=True)
+        check_positive("every", self.every, whole=True)
+        check_choice("correlation", self.correlation, CORRELATIONS)
+        check_choice("trajectory", self.trajectory, TRAJECTORIES)
+        check_choice("keep", self.keep, KEEP)
+        check_positive("batch", self.batch, whole=True)
+
+    @property
+    def needs(self) -> frozenset[Signal]:
+        """Losses of the candidates."""
+        return frozenset({Signal.LOSS})
+
+    @property
+    def needs_val(self) -> frozenset[Signal]:
+        """Losses of the validation rows (means will do for CLD)."""
+        return frozenset({Signal.LOSS})
+
+    def score(self, run: ProxyRun) -> np.ndarray:
+        """The correlations, (N,) float64 in [-1, 1].
+
+        Raises:
+            MissingSignal: no losses in this recording, or no row 0 with `initial=True`.
+            UsageError: fewer than 3 differences, or a class of the pool without a validation row.
+        """
+        initial = self._uses_initial(run)
+        losses = run.trajectory(Signal.LOSS, self.mode, initial=initial)
+        rows = self._rows(len(losses) - initial, initial)
+        losses = losses[rows]
+        check_length(len(losses) - 1, self.label())
+        reference, flat_reference = self.reference(run, rows, initial=initial)
+        labels = run.labels
+        if self.trajectory == "global":
+            labels = np.zeros_like(labels)
+        else:
+            _check_covered(reference, labels, self.name)
+        scores, flat = correlate(losses, reference, labels, correlation=self.correlation, batch=self.batch)
+        self._report_flat(flat, flat_reference)
+        return scores
+
+    def reference(self, run: ProxyRun, rows: slice, *, initial: bool) -> tuple[np.ndarray, np.ndarray]:
+        """What samples are compared with: the standardised mean validation differences.
+
+        Args:
+            run: with validation losses.
+            rows: the checkpoints used, of rows 0..T with `initial`, else 1..T.
+            initial: whether row 0 is among them.
+
+        Returns:
+            (differences, C) float64, one column with the global trajectory, NaN for a class without a row;
+            and which of the validation trajectories behind them do not vary, a bool vector.
+        """
+        if self.trajectory == "global":
+            means = run.val_mean(initial=initial)[:, None]
+        else:
+            means = run.val_class_means(initial=initial)
+        return standardise(means[rows], self.correlation)
+
+    def _uses_initial(self, run: ProxyRun) -> bool:
+        if self.initial is None:
+            return self.mode == "post_epoch" and run.has_initial
+        return self.initial
+
+    def _rows(self, epochs: int, initial: bool) -> slice:
+        """Checkpoints s, s + every, ... up to `first`, of an array that begins at checkpoint s (0 or 1)."""
+        first = epochs if self.first is None else self.first
+        if first > epochs:
+            warnings.warn(
+                f"{self.label()}: first is {first}, but {epochs} epochs are recorded: all of them are used",
+                stacklevel=3,
+            )
+        return slice(0, min(first, epochs) + initial, self.every)
+
+    def _report_flat(self, samples: np.ndarray, validation: np.ndarray) -> None:
+        if samples.any() or validation.any():
+            warnings.warn(
+                f"{self.label()}: the loss differences of {samples.sum()} of {samples.size} samples and of "
+                f"{validation.sum()} of {validation.size} validation trajectories do not vary "
+                f"(max - min <= {FLAT:g} * max|loss|): their correlations count as 0.0",
+                stacklevel=3,
+            )
+
+
+def _check_covered(reference: np.ndarray, labels: np.ndarray, method: str) -> None:
+    """Every class of the pool has a validation trajectory."""
+    present = np.bincount(labels, minlength=reference.shape[1]) > 0
+    missing = np.flatnonzero(present & np.isnan(reference[0]))
+    if missing.size:
+        raise UsageError(
+            f"{method}: class {missing[0]} of the train pool has no validation row ({missing.size} such "
+            "classes): split class-wise with at least one validation row per class (a larger validation "
+            'fraction), or use trajectory="global"'
+        )
+
+
+def cld_influence(
+    train_losses: np.ndarray, val_losses: np.ndarray, *, correlation: str = "pearson", batch: int = 32768
+) -> np.ndarray:
+    """Influence of each train sample on each validation sample: Pearson(d_m, d_q) (Eq. 64).
+
+    Memory beyond the result: about 24 * T * (batch + Q) bytes.
+
+    Args:
+        train_losses: (T+1, N) losses at the same checkpoints as the validation losses.
+        val_losses: (T+1, Q).
+        correlation: "pearson" or "spearman".
+        batch: train samples handled at once.
+
+    Returns:
+        (N, Q) float64 in [-1, 1]; 0.0 where either does not vary. Positive: they are learned together.
+
+    Raises:
+        UsageError: shapes that do not fit, or fewer than 3 differences.
+    """
+    check_choice("correlation", correlation, CORRELATIONS)
+    check_positive("batch", batch, whole=True)
+    train_losses, val_losses = np.asarray(train_losses), np.asarray(val_losses)
+    if train_losses.ndim != 2 or val_losses.ndim != 2 or len(train_losses) != len(val_losses):
+        raise UsageError(
+            f"losses of shape {train_losses.shape} and {val_losses.shape}: expected (T+1, N) and (T+1, Q), "
+            "the same checkpoints in both"
+        )
+    check_length(len(train_losses) - 1, "cld_influence")
+    queries, _ = standardise(val_losses, correlation)
+    influence = np.empty((train_losses.shape[1], val_losses.shape[1]))
+    for start in range(0, len(influence), batch):
+        samples, _ = standardise(train_losses[:, start : start + batch], correlation)
+        influence[start : start + batch] = samples.T @ queries
+    return np.clip(influence, -1.0, 1.0, out=influence)

@@ -1,0 +1,39 @@
+"""LTC: Loss Trajectory Correlation (arXiv 2503.09721), the earlier form of CLD."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from deepcore.correlation import standardise
+from deepcore.proxy import ProxyRun, class_means
+from deepcore.signals import Signal
+from methods.cld import CLD
+
+
+@dataclass(frozen=True)
+class LTC(CLD):
+    """As CLD, but the mean of the correlations instead of the correlation with the mean.
+
+        score_m = mean over validation rows q of class y_m of Pearson(d_m, d_q)  in [-1, 1]; keep the highest
+
+    A correlation is the product of two standardised trajectories, so the mean over q is one product with the
+    mean
+    of the standardised validation rows: exact, and no (N, Q) matrix. Cost and memory are CLD's. A validation
+        row
+    that does not vary counts with correlation 0.0. Needs the loss of each validation row, not class means.
+
+    Fields as CLD's; `trajectory="global"` is the mean over all validation rows, whatever their class.
+    """
+
+    name: ClassVar[str] = "LTC"
+    paper: ClassVar[str] = "Nagaraj et al. 2025, arXiv 2503.09721"
+
+    def reference(self, run: ProxyRun, rows: slice, *, initial: bool) -> tuple[np.ndarray, np.ndarray]:
+        """The mean of the standardised differences over the validation rows of each class."""
+        z, flat = standardise(run.val_trajectory(Signal.LOSS, initial=initial)[rows], self.correlation)
+        if self.trajectory == "global":
+            return z.mean(axis=1, keepdims=True), flat
+        return class_means(z, run.val_labels, run.num_classes), flat
