@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from deepcore.costs_report import Sheet, bills_of
+from deepcore.costs_report import bills_of
 from deepcore.scenario import Scenario
+from deepcore.sheet import Sheet
 
 
 def convention_sheet(scenario: Scenario) -> Sheet:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import re
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from tabulate import tabulate
 
 from deepcore.bills import BILLS, bill
 from deepcore.checks import check_choice
 from deepcore.cost import Cost
 from deepcore.scenario import Scenario
+from deepcore.sheet import Sheet, largest_unit, number, to_csv
 
 if TYPE_CHECKING:
     from deepcore.method import CoresetMethod
@@ -44,42 +39,6 @@ COLUMNS = {
 }
 
 
-@dataclass(frozen=True)
-class Sheet:
-    """One table ready to be rendered: title, headers, rows of text, and which columns hold formulas."""
-
-    title: str
-    headers: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    formulas: tuple[int, ...] = ()
-
-    def render(self, output: str) -> str:
-        """As "table", "md" or "latex"; numbers to the right."""
-        words = {0, *self.formulas}
-        align = ["left" if i in words else "right" for i in range(len(self.headers))]
-        if output == "latex":
-            rows = [
-                [latex(cell) if i in self.formulas else escape(cell) for i, cell in enumerate(row)]
-                for row in self.rows
-            ]
-            headers = [escape(header.replace("\n", " ")) for header in self.headers]
-            body = tabulate(rows, headers, tablefmt="latex_raw", colalign=align, disable_numparse=True)
-            return f"% {self.title}\n{body}"
-        if output == "md":
-            headers = [header.replace("\n", " ") for header in self.headers]
-            body = tabulate(self.rows, headers, tablefmt="github", colalign=align, disable_numparse=True)
-            return f"**{self.title}**\n\n{body}"
-        widths = [22, 62, 30] if self.formulas else None
-        rows = [
-            [_unbroken(cell) if i in self.formulas else cell for i, cell in enumerate(row)]
-            for row in self.rows
-        ]
-        body = tabulate(
-            rows, self.headers, "simple", colalign=align, disable_numparse=True, maxcolwidths=widths
-        )
-        return f"{self.title}\n\n{body}".replace("\xa0", " ")
-
-
 def bills_of(
     scenario: Scenario, protocol: str, flops: str, methods: Sequence[CoresetMethod] = ()
 ) -> list[Cost]:
@@ -98,24 +57,28 @@ def formula_sheet(costs: Sequence[Cost]) -> Sheet:
     """Table 1: the formulas."""
     rows = tuple((cost.method, cost.formula, cost.storage_text) for cost in costs)
     headers = ("method", "computational cost (selection + coreset training)", "storage (selection only)")
-    return Sheet("Computational cost and storage in symbols (Table 1)", headers, rows, formulas=(1, 2))
+    return Sheet(
+        "Computational cost and storage in symbols (Table 1)",
+        headers,
+        rows,
+        formulas=(1, 2),
+        widths=(22, 62, 30),
+    )
 
 
 def number_sheet(costs: Sequence[Cost]) -> Sheet:
     """The Appendix E table: FLOPs per term, in the unit that suits them, share of Full, storage."""
-    unit, scale = _unit(
-        min(c.total_flops for c in costs), ("FLOPs", "kFLOPs", "MFLOPs", "GFLOPs", "TFLOPs", "PFLOPs")
-    )
-    size, bytes_ = _unit(max(c.storage_bytes for c in costs), ("bytes", "kB", "MB", "GB"))
+    unit, scale = largest_unit(min(cost.total_flops for cost in costs))
+    size, bytes_ = largest_unit(max(cost.storage_bytes for cost in costs), ("bytes", "kB", "MB", "GB"))
     columns = {name: stages for name, stages in COLUMNS.items() if any(_flops(c, stages) for c in costs)}
     full = next(c.total_flops for c in costs if c.method == "Full")
     rows = tuple(
         (
             cost.method,
-            *(_number(_flops(cost, stages) / scale) for stages in columns.values()),
-            _number(cost.total_flops / scale),
+            *(number(_flops(cost, stages) / scale) for stages in columns.values()),
+            number(cost.total_flops / scale),
             f"{100 * cost.total_flops / full:,.1f}",
-            _number(cost.storage_bytes / bytes_),
+            number(cost.storage_bytes / bytes_),
         )
         for cost in costs
     )
@@ -143,10 +106,10 @@ def costs_report(
     check_choice("output", output, OUTPUTS)
     costs = bills_of(scenario, protocol, flops, methods)
     if output == "csv":
-        return _csv(costs)
+        return costs_csv(costs)
     if output == "json":
         return json.dumps([as_dict(cost) for cost in costs], indent=1)
-    lines = [*scenario_lines(scenario, protocol, flops), *notes_of(costs)]
+    lines = remarks(scenario, costs, protocol, flops)
     if output == "latex":
         text = "\n".join(f"% {line}" for line in lines)
     elif output == "md":
@@ -157,17 +120,17 @@ def costs_report(
     return "\n\n".join([*(sheet.render(output) for sheet in sheets), text])
 
 
-def scenario_lines(s: Scenario, protocol: str, flops: str) -> list[str]:
-    """Protocol, symbols and counting, a sentence each."""
+def remarks(s: Scenario, costs: Sequence[Cost], protocol: str, flops: str) -> list[str]:
+    """What must be known of the tables, line by line: protocol, symbols, counting, the bills' notes."""
+    same = flops == "consistent" or s.madd_proxy == s.madd_large == 2
     counting = (
         "2 operations per multiply-add in both networks"
-        if flops == "consistent" or s.madd_proxy == s.madd_large == 2
+        if same
         else f"as printed: f counts a multiply-add as {s.madd_proxy}, f_large as {s.madd_large} "
         "(--flops consistent counts 2 in both)"
     )
     used = s.consistent() if flops == "consistent" else s
     whose = "the CLD paper's" if protocol == "paper" else "this harness's, each method alone"
-    measured = s.b_proxy is not None or s.b_large is not None
     lines = [
         f"Protocol: {whose}. N = {s.N:,} candidates, Q = {s.Q:,} query rows, k = {s.k:,} kept "
         f"({s.fraction:.4g} of N), d = {s.d:,}, c = {s.num_classes:,}, F = {s.F:,}; T = {s.T:g}, "
@@ -176,16 +139,26 @@ def scenario_lines(s: Scenario, protocol: str, flops: str) -> list[str]:
         f"Forward pass of one example: f = {used.f_proxy:,.0f}, f_large = {used.f_large:,.0f} FLOPs; "
         f"{counting}.",
     ]
-    if measured:
+    if s.b_proxy is not None or s.b_large is not None:
         lines.append("Backward passes are as measured: the 3 of a formula stands for forward plus backward.")
     if protocol == "here":
         lines.append("The test rows are evaluation: listed, not in the total.")
-    return lines
+    return [*lines, *dict.fromkeys(note for cost in costs for note in cost.notes)]
 
 
-def notes_of(costs: Sequence[Cost]) -> list[str]:
-    """The notes of all bills, each once."""
-    return list(dict.fromkeys(note for cost in costs for note in cost.notes))
+def costs_csv(costs: Sequence[Cost]) -> str:
+    """The numbers as CSV: CSV_COLUMNS, unrounded PFLOPs and GB, whatever the scenario's size."""
+    rows = [
+        (
+            cost.method,
+            *(f"{x / 1e15:.12g}" for x in (cost.selection_flops, cost.training_flops, cost.total_flops)),
+            f"{cost.storage_bytes / 1e9:.12g}",
+            f"{cost.storage_bytes:.0f}",
+            " ".join(cost.notes),
+        )
+        for cost in costs
+    ]
+    return to_csv(CSV_COLUMNS, rows)
 
 
 def as_dict(cost: Cost) -> dict[str, object]:
@@ -205,58 +178,5 @@ def as_dict(cost: Cost) -> dict[str, object]:
     }
 
 
-def latex(formula: str) -> str:
-    """A formula of this module as LaTeX; what stands in [brackets] stays text."""
-    out = []
-    for piece in re.split(r"(\[[^\]]*\])", formula):
-        if piece.startswith("["):
-            out.append(escape(piece))
-        elif piece.strip():
-            math = re.sub(
-                r"\b([A-Za-z])_([A-Za-z_]+)",
-                lambda m: rf"{m[1]}_{{\text{{{m[2].replace('_', ',')}}}}}",
-                piece,
-            )
-            math = re.sub(r"\b(log|gamma|epsilon|kappa)\b", r"\\\1 ", math)
-            out.append(f"${math.replace('O(', chr(92) + 'mathcal{O}(').strip()}$")
-    return " ".join(out)
-
-
-def _unbroken(formula: str) -> str:
-    """A formula that is wrapped between its terms only, and before [remarks]."""
-    return re.sub(r" (?![+\[])", "\xa0", formula)
-
-
-def escape(text: str) -> str:
-    """Text with LaTeX's special characters escaped."""
-    return re.sub(r"([%_&#$])", r"\\\1", text)
-
-
-def _csv(costs: Sequence[Cost]) -> str:
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    for cost in costs:
-        pflops = [f"{x / 1e15:.12g}" for x in (cost.selection_flops, cost.training_flops, cost.total_flops)]
-        size = f"{cost.storage_bytes:.0f}"
-        writer.writerow(
-            [cost.method, *pflops, f"{cost.storage_bytes / 1e9:.12g}", size, " ".join(cost.notes)]
-        )
-    return file.getvalue().rstrip("\n")
-
-
 def _flops(cost: Cost, stages: Sequence[str]) -> float:
     return sum(cost.stage_flops(stage) for stage in stages)
-
-
-def _unit(amount: float, names: Sequence[str]) -> tuple[str, float]:
-    """The largest unit of a thousand-fold ladder in which `amount` is at least 1, and its size."""
-    step = max((i for i in range(len(names)) if amount >= 1000**i), default=0)
-    return names[step], 1000.0**step
-
-
-def _number(value: float) -> str:
-    """Three decimals; less than that in two digits; nothing as a dash."""
-    if value == 0:
-        return "-"
-    return f"{value:,.3f}" if value >= 0.0005 else f"{value:.2g}"
