@@ -85,17 +85,14 @@ def test_labels_of_equal_points_do_not_overlap():
     check_labels(pareto_figure(points, title="t", caption="c"), points)
 
 
-def test_a_lonely_label_touches_its_bubble():
-    box = place_labels(
-        np.array([[100.0, 100.0]]),
-        np.array([10.0]),
-        np.array([[40.0, 12.0]]),
-        (0, 0, 300, 300),
-        np.array([[90.0, 99.0, 300.0, 101.0]]),
-    )[0]
-    nearest = np.clip([100, 100], box[:2], box[2:])
-    assert np.hypot(*(nearest - 100)) < 16
-    assert overlap(box[None], np.array([[90.0, 99.0, 300.0, 101.0]]))[0, 0] == 0  # off the line
+@pytest.mark.parametrize("side", [(0, 0, 300, 100), (0, 100, 300, 300), (0, 0, 100, 300), (100, 0, 300, 300)])
+def test_a_lonely_label_is_near_its_bubble_and_off_the_lines(side):
+    line = np.array([side], dtype=float)
+    centre, size = np.array([[100.0, 100.0]]), np.array([[40.0, 12.0]])
+    box = place_labels(centre, np.array([10.0]), size, (0, 0, 300, 300), line)[0]
+    np.testing.assert_allclose(box[2:] - box[:2], size[0])
+    assert np.hypot(*(np.clip(centre[0], box[:2], box[2:]) - centre[0])) < 20
+    assert overlap(box[None], line)[0, 0] == 0
 
 
 def test_bubbles_grow_with_storage():
