@@ -33,14 +33,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from deepcore import selection
+from deepcore import bills, selection
 from deepcore.checks import DeepcoreError, check_choice, check_finite_scores
 from deepcore.config import to_dict
 from deepcore.selection import Budget, Selection
 from deepcore.signals import Signal
 
 if TYPE_CHECKING:
+    from deepcore.cost import Cost
     from deepcore.proxy import ProxyRun
+    from deepcore.scenario import Scenario
 
 MODES = ("online", "post_epoch")
 
@@ -109,6 +111,16 @@ class CoresetMethod(abc.ABC):
             if field.compare and value != field.default:
                 changed.append(f"{field.name}={value}")
         return self.name + (":" + ",".join(changed) if changed else "")
+
+    def cost(self, scenario: Scenario, protocol: str = "paper") -> Cost:
+        """Its bill: the formulas of `deepcore.bills` under its name, or, without an entry there, those of the
+        proxy run that its needs imply.
+
+        Args:
+            scenario: the numbers; this instance's fields (`first`, `epochs`, `repeats` ...) go before them.
+            protocol: "paper" for the CLD paper's, "here" for what this harness does.
+        """
+        return bills.cost_of(self, scenario, protocol)
 
     @abc.abstractmethod
     def select(self, run: ProxyRun, budget: Budget, rng: np.random.Generator) -> Selection:

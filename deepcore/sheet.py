@@ -1,0 +1,106 @@
+"""One table in print: as text, Markdown, LaTeX or CSV; units and formulas in it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tabulate import tabulate
+
+FLOP_UNITS = ("FLOPs", "kFLOPs", "MFLOPs", "GFLOPs", "TFLOPs", "PFLOPs")
+
+
+def largest_unit(amount: float, names: Sequence[str] = FLOP_UNITS) -> tuple[str, float]:
+    """The largest unit of a thousand-fold ladder in which `amount` is at least 1, and how much it is."""
+    step = max((i for i in range(len(names)) if amount >= 1000**i), default=0)
+    return names[step], 1000.0**step
+
+
+def number(value: float) -> str:
+    """Three decimals; what is less than that in two digits; nothing as a dash."""
+    if value == 0:
+        return "-"
+    return f"{value:,.3f}" if value >= 0.0005 else f"{value:.2g}"
+
+
+def to_csv(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Comma-separated, quoted where needed, without a last newline."""
+    file = io.StringIO()
+    csv.writer(file, lineterminator="\n").writerows([headers, *rows])
+    return file.getvalue().rstrip("\n")
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table of text.
+
+    Attributes:
+        title: above it.
+        headers: of the columns; a newline breaks them in the form "table".
+        rows: of cells, the first column on the left, numbers on the right.
+        formulas: columns of formulas such as "3 N T_proxy f + O(N) [scores]".
+        widths: of the columns in the form "table", where they are wrapped.
+    """
+
+    title: str
+    headers: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    formulas: tuple[int, ...] = ()
+    widths: tuple[int, ...] | None = None
+
+    def render(self, output: str) -> str:
+        """As "table", "md", "latex" or "csv"."""
+        flat = [header.replace("\n", " ") for header in self.headers]
+        if output == "csv":
+            return to_csv(flat, self.rows)
+        words = {0, *self.formulas}
+        align = ["left" if i in words else "right" for i in range(len(self.headers))]
+        if output == "latex":
+            rows = [
+                [latex(cell) if i in self.formulas else escape(cell) for i, cell in enumerate(row)]
+                for row in self.rows
+            ]
+            headers = [escape(header) for header in flat]
+            body = tabulate(rows, headers, "latex_raw", colalign=align, disable_numparse=True)
+            return f"% {self.title}\n{body}"
+        if output == "md":
+            body = tabulate(self.rows, flat, "github", colalign=align, disable_numparse=True)
+            return f"**{self.title}**\n\n{body}"
+        rows = [
+            [_unbroken(cell) if i in self.formulas else cell for i, cell in enumerate(row)]
+            for row in self.rows
+        ]
+        body = tabulate(
+            rows, self.headers, "simple", colalign=align, disable_numparse=True, maxcolwidths=self.widths
+        )
+        return f"{self.title}\n\n{body}".replace("\xa0", " ")
+
+
+def latex(formula: str) -> str:
+    """A formula of this module as LaTeX; what stands in [brackets] stays text."""
+    out = []
+    for piece in re.split(r"(\[[^\]]*\])", formula):
+        if piece.startswith("["):
+            out.append(escape(piece))
+        elif piece.strip():
+            math = re.sub(
+                r"\b([A-Za-z])_([A-Za-z_]+)",
+                lambda m: rf"{m[1]}_{{\text{{{m[2].replace('_', ',')}}}}}",
+                piece,
+            )
+            math = re.sub(r"\b(log|gamma|epsilon|kappa)\b", r"\\\1 ", math)
+            out.append(f"${math.replace('O(', chr(92) + 'mathcal{O}(').strip()}$")
+    return " ".join(out)
+
+
+def _unbroken(formula: str) -> str:
+    """A formula that is wrapped between its terms only, and before [remarks]."""
+    return re.sub(r" (?![+\[])", "\xa0", formula)
+
+
+def escape(text: str) -> str:
+    """Text with LaTeX's special characters escaped."""
+    return re.sub(r"([%_&#$])", r"\\\1", text)
