@@ -14,14 +14,15 @@ scores samples needs only this (it runs as it stands):
 
         @property
         def needs(self) -> frozenset[Signal]:
-            return frozenset({Signal.LOSS})
+            return super().needs | {Signal.LOSS}
 
         def score(self, run: ProxyRun) -> np.ndarray:
             return run.trajectory(Signal.LOSS, self.mode)[-self.last :].mean(axis=0, dtype=np.float64)
 
-Its fields are its typed hyper-parameters (`--selection "FinalLoss:last=3"` sets them), its ids, budget, class
-balance, files, tables and bill are the harness's business. A method that does not score derives from
-CoresetMethod and implements `select`. Methods never seed, never sort, never see test data.
+Its fields are its typed hyper-parameters (`--selection "FinalLoss:last=3"` sets them); `sampler`, inherited,
+is how its score becomes a subset ("FinalLoss:sampler=strata"; `super().needs` holds what that reads). Its
+ids, budget, class balance, files, tables and bill are the harness's business. A method that does not score
+derives from CoresetMethod and implements `select`. Methods never seed, never sort, never see test data.
 """
 
 from __future__ import annotations
@@ -33,9 +34,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from deepcore import bills, selection
+from deepcore import bills
 from deepcore.checks import DeepcoreError, check_choice, check_finite_scores
 from deepcore.config import to_dict
+from deepcore.samplers import SAMPLERS, Sampler
 from deepcore.selection import Budget, Selection
 from deepcore.signals import Signal
 
@@ -45,6 +47,25 @@ if TYPE_CHECKING:
     from deepcore.scenario import Scenario
 
 MODES = ("online", "post_epoch")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the fidelity table (methods/README.md) says of a method beyond what its class states already.
+
+    Attributes:
+        code: the authors' implementation, where known.
+        rule: what is implemented, in a line.
+        balance: what budget and class balance mean for it, and its paper's own form.
+        anchor: the test that holds it to its definition, "tests/test_x.py::test_y".
+        deviations: from the paper or from its authors' code, one sentence each.
+    """
+
+    code: str
+    rule: str
+    balance: str
+    anchor: str
+    deviations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,6 +79,7 @@ class CoresetMethod(abc.ABC):
             every method); False is each paper's own form.
         name, paper: as printed; the source of the definition.
         published_mode: the recording that the method was published with.
+        facts: for the fidelity table; None where nothing is claimed.
         keep: which end of the score is kept, "highest" or "lowest"; None for methods that do not score.
         is_selection: False for reference rows (Full) that are not a selection.
         uses_fraction: False when the method fixes its own size (Full, a file): one row per seed and net.
@@ -69,6 +91,7 @@ class CoresetMethod(abc.ABC):
     name: ClassVar[str]
     paper: ClassVar[str] = ""
     published_mode: ClassVar[str] = "online"
+    facts: ClassVar[Facts | None] = None
     is_selection: ClassVar[bool] = True
     uses_fraction: ClassVar[bool] = True
 
@@ -90,6 +113,17 @@ class CoresetMethod(abc.ABC):
     def needs_val(self) -> frozenset[Signal]:
         """The signals it reads of the validation rows."""
         return frozenset()
+
+    @property
+    def repeats_needed(self) -> int:
+        """Independently initialised proxies it averages over: 1 is the shared one, more are extra short runs,
+        which the harness trains, records online, puts into `run.repeats` and bills to the method."""
+        return 1
+
+    @property
+    def repeat_epochs(self) -> int:
+        """How many epochs of each extra run it reads; 0 when it needs none."""
+        return 0
 
     def resolve(self, fraction: float) -> CoresetMethod:
         """This method with every field set that depends on the fraction kept."""
@@ -138,12 +172,35 @@ class CoresetMethod(abc.ABC):
 
 @dataclass(frozen=True)
 class ScoreMethod(CoresetMethod):
-    """A method that gives each candidate one number; the selection is made in `deepcore.selection`."""
+    """A method that gives each candidate one number; `deepcore.samplers` makes the selection.
+
+    Attributes:
+        sampler: "top", "strata" or "beta", how the score is turned into a subset; None for the method's own.
+        own_sampler: the published one.
+    """
+
+    sampler: str | None = None
+
+    own_sampler: ClassVar[str] = "top"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.sampler is not None:
+            check_choice("sampler", self.sampler, SAMPLERS)
 
     @property
     def keep(self) -> str:
         """The only statement of direction: "highest", "lowest", or "zero" (the values closest to 0)."""
         return "highest"
+
+    @property
+    def needs(self) -> frozenset[Signal]:
+        """What the sampler reads; a method adds its own signals with `super().needs | {...}`."""
+        return self.make_sampler().needs
+
+    def make_sampler(self) -> Sampler:
+        """The sampler in force, with default parameters; a method that has fields for them overrides this."""
+        return SAMPLERS[self.sampler or self.own_sampler]()
 
     @abc.abstractmethod
     def score(self, run: ProxyRun) -> np.ndarray:
@@ -160,10 +217,8 @@ class ScoreMethod(CoresetMethod):
     def choose(
         self, scores: np.ndarray, run: ProxyRun, budget: Budget, rng: np.random.Generator
     ) -> Selection:
-        """The k candidates at the kept end of `scores`, per class when `class_balanced`."""
-        return selection.top_k(
-            scores, run.ids, run.labels, budget, keep=self.keep, class_balanced=self.class_balanced
-        )
+        """`budget.k` candidates by the sampler in force, per class when `class_balanced`."""
+        return self.make_sampler().draw(self, run, scores, budget, rng)
 
     def select(self, run: ProxyRun, budget: Budget, rng: np.random.Generator) -> Selection:
         """Resolve for the fraction, score, choose."""

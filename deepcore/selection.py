@@ -1,7 +1,10 @@
-"""Budgets, quotas, top-k. The only place that sorts scores or apportions a budget."""
+"""Budgets, quotas, top-k. The only place that sorts scores or apportions a budget; the ways to draw at random
+with the help of a score stand on it, in `deepcore.samplers`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import ROUND_FLOOR, Decimal
 
@@ -124,6 +127,37 @@ def rank(scores: np.ndarray, ids: np.ndarray, keep: str) -> np.ndarray:
     return ranks
 
 
+def merit(scores: np.ndarray, keep: str) -> np.ndarray:
+    """The score turned so that higher is better: as it is for "highest"; for "lowest" and "zero" the distance
+    from the worst, max - score and max|score| - |score|, at least 0.
+    """
+    if keep == "highest":
+        return scores
+    size = scores if keep == "lowest" else np.abs(scores)
+    return size.max() - size
+
+
+def groups(
+    order: np.ndarray, labels: np.ndarray, k: int, class_balanced: bool
+) -> Iterator[tuple[np.ndarray, int]]:
+    """The parts that a budget is spent in: each class with its quota (above 0), or everything with k.
+
+    Args:
+        order: (N,) positions of the pool, in the order wanted inside each part.
+        labels: (N,) labels by position.
+        k: the budget.
+        class_balanced: one part per class, lower class first.
+    """
+    if not class_balanced:
+        yield order, k
+        return
+    quotas = class_quotas(labels, k, int(labels.max()) + 1)
+    ordered = order[np.argsort(labels[order], kind="stable")]
+    ends = np.cumsum(np.bincount(labels))
+    for c in np.flatnonzero(quotas):
+        yield ordered[ends[c - 1] if c else 0 : ends[c]], int(quotas[c])
+
+
 def top_k(
     scores: np.ndarray,
     ids: np.ndarray,
@@ -141,30 +175,25 @@ def top_k(
     """
     order = order_by_score(scores, ids, keep)
     key = _smallest_first(scores, keep)
-    if not class_balanced:
-        chosen = order[: budget.k]
-        tied = _decided_by_ties(key, order, budget.k)
-    else:
-        num_classes = int(labels.max()) + 1
-        quotas = class_quotas(labels, budget.k, num_classes)
-        rank_labels = labels[order]
-        take = np.zeros(len(order), dtype=bool)
-        tied = 0
-        for c in np.flatnonzero(quotas):
-            of_class = np.flatnonzero(rank_labels == c)
-            take[of_class[: quotas[c]]] = True
-            tied += _decided_by_ties(key, order[of_class], int(quotas[c]))
-        chosen = order[take]
+    chosen, tied = np.zeros(len(order), dtype=bool), 0
+    for rows, quota in groups(order, labels, budget.k, class_balanced):
+        chosen[rows[:quota]] = True
+        if quota < len(rows):
+            tied += int(np.count_nonzero(key[rows[:quota]] == key[rows[quota]]))
     notes = ()
     if tied:
         notes = (
             f"{tied} of {budget.k} picks ({tied / budget.k:.1%}) were decided by the tie rule (lower row id)",
         )
-    return Selection(ids[chosen], scores=np.asarray(scores, dtype=np.float64), notes=notes)
+    return Selection(ids[order[chosen[order]]], scores=np.asarray(scores, dtype=np.float64), notes=notes)
 
 
-def _decided_by_ties(key: np.ndarray, order: np.ndarray, k: int) -> int:
-    """How many of the first k of `order` have the key of the first row left out."""
-    if k >= len(order):
-        return 0
-    return int(np.count_nonzero(key[order[:k]] == key[order[k]]))
+def cut_lowest(values: np.ndarray, ids: np.ndarray, beta: float) -> tuple[np.ndarray, np.ndarray]:
+    """Set aside the int(beta * N) rows with the lowest values (CCS and D2: the likely mislabelled).
+
+    Returns:
+        Positions of the rows that stay, by id, and of those cut, highest value first; ties by lower id.
+    """
+    order = order_by_score(values, ids, "lowest")
+    cut, stay = np.split(order, [int(beta * len(order))])
+    return stay[np.argsort(ids[stay])], cut[order_by_score(values[cut], ids[cut], "highest")]

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import torch
 
-# Below this many FLOPs per example a step is over before a second thread has begun: one thread is as fast on an idle
-# machine, and many times faster on a busy one.
+# Below this many FLOPs per example a step is over before a second thread has begun: one thread is as fast on
+# an idle machine, and many times faster on a busy one.
 SMALL = 500_000
 
 

@@ -13,10 +13,18 @@ from typing import Any
 
 from deepcore.checks import UsageError, check_choice
 from deepcore.method import CoresetMethod
+from methods.aum import AUM
+from methods.ccs import CCS
 from methods.cld import CLD
+from methods.dual import DUAL
+from methods.dynunc import DynUnc
+from methods.el2n import EL2N
+from methods.forgetting import Forgetting
 from methods.from_file import FromFile
+from methods.grand import GraNd
 from methods.ltc import LTC
 from methods.random import Full, Random
+from methods.tdds import TDDS
 
 METHODS: dict[str, type[CoresetMethod]] = {
     "CLD": CLD,
@@ -24,8 +32,16 @@ METHODS: dict[str, type[CoresetMethod]] = {
     "Random": Random,
     "Full": Full,
     "file": FromFile,
+    "Forgetting": Forgetting,
+    "EL2N": EL2N,
+    "GraNd": GraNd,
+    "AUM": AUM,
+    "CCS": CCS,
+    "TDDS": TDDS,
+    "DynUnc": DynUnc,
+    "DUAL": DUAL,
 }
-ALIASES = {"Uniform": "Random"}
+ALIASES = {"Uniform": "Random", "Dyn-Unc": "DynUnc"}
 
 
 def get(name: str) -> type[CoresetMethod]:

@@ -74,8 +74,8 @@ class CLD(ScoreMethod):
 
     @property
     def needs(self) -> frozenset[Signal]:
-        """Losses of the candidates."""
-        return frozenset({Signal.LOSS})
+        """Losses of the candidates, and what the sampler reads."""
+        return super().needs | {Signal.LOSS}
 
     @property
     def needs_val(self) -> frozenset[Signal]:

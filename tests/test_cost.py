@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision
+from tiny import SHORT, images
 
 from deepcore.bills import BILLS, bill, find
 from deepcore.checks import UsageError
@@ -28,7 +29,6 @@ from deepcore.scenario import Scenario
 from deepcore.signals import Signal
 from deepcore.split import make_split
 from methods import METHODS
-from tests.tiny import SHORT, images
 
 PAPER = Path(__file__).parents[1] / "benchmarks" / "paper"
 REFERENCE = list(csv.DictReader((PAPER / "paper_appendix_e_costs.csv").open()))

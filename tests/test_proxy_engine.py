@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from tiny import SHORT, images, short
 
 from deepcore import nets, seeding
 from deepcore.checks import Diverged, MissingSignal, StoredMismatch
@@ -17,7 +18,6 @@ from deepcore.recorder import Recorder, Recording
 from deepcore.signals import FINAL, TRAJECTORIES, Signal, signals_from_logits
 from deepcore.split import make_split
 from deepcore.train import Hook, train
-from tests.tiny import SHORT, images, short
 
 CPU = torch.device("cpu")
 ALL = frozenset(TRAJECTORIES)

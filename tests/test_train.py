@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from tiny import SHORT, images, short
 from torch.nn import functional
 
 from deepcore import nets
@@ -16,7 +17,6 @@ from deepcore.checks import Diverged, StoredMismatch, UsageError
 from deepcore.config import TrainSpec
 from deepcore.meter import Meter
 from deepcore.train import Hook, Plan, batch_bounds, class_accuracy, evaluate, lr_at, train
-from tests.tiny import SHORT, images, short
 
 CPU = torch.device("cpu")
 DATA = images()

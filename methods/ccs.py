@@ -1,0 +1,101 @@
+"""CCS: coverage-centric coreset selection (Zheng et al. 2023)."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from deepcore.checks import UsageError, check_choice, check_positive
+from deepcore.method import Facts, ScoreMethod
+from deepcore.proxy import ProxyRun
+from deepcore.samplers import Sampler, Strata
+from deepcore.signals import Signal
+from methods.aum import AUM
+from methods.el2n import EL2N
+from methods.forgetting import Forgetting
+
+# beta by fraction kept: the paper's appendix, CIFAR-10
+_FRACTIONS = (0.1, 0.2, 0.3, 0.5, 0.7)
+_BETAS = (0.3, 0.1, 0.1, 0.0, 0.0)
+_DIFFICULTIES = {"aum": AUM(of="probability"), "el2n": EL2N(), "forgetting": Forgetting()}
+
+
+@dataclass(frozen=True)
+class CCS(ScoreMethod):
+    """Cut the likely mislabelled, then spread the budget over strata of the difficulty.
+
+    1. The int(beta * n) samples with the lowest AUM (over probabilities) are set aside.
+    2. The range of the difficulty of the others is divided into `strata` of equal width.
+    3. Strata by increasing size get min(size, remaining budget // remaining strata).
+    4. That many are drawn uniformly without replacement in each.
+
+    The score is the difficulty, in [-1, 1] for AUM; it has no end that is kept, unless `sampler="top"` (then
+    the hard one, without a cut). n is the size of the class when `class_balanced` (cut, strata and quota
+    inside the class), else of the pool (the paper's form). When the cut leaves fewer rows than the budget,
+    the highest AUM of those cut fill up, and it is noted.
+
+    Source: Zheng et al. 2023, "Coverage-centric Coreset Selection for High Pruning Rates", Algorithm 1.
+    Memory: 42 N bytes; the (T, N) log is read once for the difficulty and once for the cut.
+
+    Attributes:
+        beta: share cut; None for the paper's CIFAR-10 values (0.3 at 10% kept, 0.1 at 20 and 30%, 0 from
+            50%), linear in between and constant outside. ImageNet, by the authors' README: 0.3 at 10%, 0.2 at
+            20%.
+        strata: number of strata.
+        difficulty: "aum", "el2n" or "forgetting", what is stratified; the cut is always by AUM.
+    """
+
+    beta: float | None = None
+    strata: int = 50
+    difficulty: str = "aum"
+
+    name: ClassVar[str] = "CCS"
+    paper: ClassVar[str] = "Zheng et al., ICLR 2023"
+    own_sampler: ClassVar[str] = "strata"
+    facts: ClassVar[Facts] = Facts(
+        code="haizhongzheng/Coverage-centric-coreset-selection",
+        rule="cut int(beta n) lowest AUM, 50 equal-width strata, smallest first, uniform draws",
+        balance="cut, strata and quota inside each class; the paper: over the whole pool",
+        anchor="tests/test_samplers.py::test_strata_by_hand",
+        deviations=(
+            "the top edge is max + 1e-4 |max| and the last stratum closed: the authors' max * 1.0001 loses "
+            "rows when max <= 0",
+            "beta is interpolated between the paper's CIFAR-10 fractions, for any data",
+            "a budget larger than what the cut leaves is filled with the best of those cut",
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive("strata", self.strata, whole=True)
+        check_choice("difficulty", self.difficulty, _DIFFICULTIES)
+        if self.beta is not None and not 0 <= self.beta < 1:
+            raise UsageError(f"beta is {self.beta}: it is the share cut, at least 0 and below 1")
+
+    @property
+    def keep(self) -> str:
+        return self._difficulty().keep
+
+    @property
+    def needs(self) -> frozenset[Signal]:
+        return super().needs | self._difficulty().needs | {Signal.MARGIN_P}
+
+    def resolve(self, fraction: float) -> CCS:
+        """With beta set for the fraction kept."""
+        if self.beta is not None:
+            return self
+        return dataclasses.replace(self, beta=round(float(np.interp(fraction, _FRACTIONS, _BETAS)), 9))
+
+    def make_sampler(self) -> Sampler:
+        sampler = super().make_sampler()
+        return Strata(self.strata, self.beta or 0.0) if isinstance(sampler, Strata) else sampler
+
+    def score(self, run: ProxyRun) -> np.ndarray:
+        """The difficulty as its own method computes it, (N,) float64; beta and strata do not enter."""
+        return self._difficulty().score(run)
+
+    def _difficulty(self) -> ScoreMethod:
+        return dataclasses.replace(_DIFFICULTIES[self.difficulty], record=self.record)

@@ -1,0 +1,171 @@
+"""What every method of the registry owes: a new entry is tested on arrival."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+
+import numpy as np
+import pytest
+import torch
+from helpers import full_run, labels_of, permuted
+
+import methods
+from deepcore.checks import MissingSignal
+from deepcore.method import MODES, ScoreMethod
+from deepcore.samplers import SAMPLERS
+from deepcore.selection import Budget, Selection, class_quotas
+
+SEEDED = 7
+UNEQUAL = labels_of(*range(2, 25))  # 23 classes of 2..24 rows
+POOLS = {
+    "three classes": labels_of(30, 20, 10),
+    "two classes": labels_of(25, 40),
+    "23 unequal classes": UNEQUAL,
+    "a class with one row": labels_of(20, 1, 19),
+}
+RUNS = {name: full_run(labels) for name, labels in POOLS.items()}
+RUN = RUNS["three classes"]
+# reference rows (Full) fix their own size: the budget is not theirs
+SELECTING = [name for name, cls in methods.METHODS.items() if cls.is_selection and cls.uses_fraction]
+SCORING = [name for name in SELECTING if issubclass(methods.METHODS[name], ScoreMethod)]
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # 12 epochs: many parameters are reduced
+
+
+def pick(method, run, fraction: float = 0.2, seed: int = SEEDED) -> Selection:
+    budget = Budget.of(fraction, len(run.ids))
+    chosen = method.select(run, budget, np.random.default_rng(seed))
+    chosen.check_within(run.ids, budget.k)
+    return chosen
+
+
+def classes_of(run, chosen: Selection) -> np.ndarray:
+    by_id = dict(zip(run.ids.tolist(), run.labels.tolist(), strict=True))
+    return np.bincount([by_id[i] for i in chosen.rows.tolist()], minlength=run.num_classes)
+
+
+@pytest.mark.parametrize("pool", POOLS)
+@pytest.mark.parametrize("fraction", [0.001, 0.1, 0.37, 1.0])
+@pytest.mark.parametrize("name", SELECTING)
+def test_budget_is_exact_and_quotas_hold(name, pool, fraction):
+    run = RUNS[pool]
+    chosen = pick(methods.get(name)(), run, fraction)
+    k = Budget.of(fraction, len(run.ids)).k
+    np.testing.assert_array_equal(classes_of(run, chosen), class_quotas(run.labels, k, run.num_classes))
+    if fraction == 1.0:
+        assert sorted(chosen.rows) == run.ids.tolist()
+
+
+@pytest.mark.parametrize("pool", POOLS)
+@pytest.mark.parametrize("name", SELECTING)
+def test_unbalanced_selection_spends_the_budget(name, pool):
+    pick(methods.get(name)(class_balanced=False), RUNS[pool], 0.37)
+    pick(methods.get(name)(class_balanced=False), RUNS[pool], 1.0)
+
+
+@pytest.mark.parametrize("name", SELECTING)
+def test_one_per_class(name):
+    run = RUNS["23 unequal classes"]
+    chosen = pick(methods.get(name)(), run, 23 / len(run.ids))
+    np.testing.assert_array_equal(classes_of(run, chosen), np.ones(23))
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", methods.METHODS)
+def test_same_seed_same_rows_in_any_storage_order(name, mode):
+    method = methods.get(name)(record=mode)
+    first = method.select(RUN, Budget.of(0.2, 60), np.random.default_rng(SEEDED))
+    again = method.select(RUN, Budget.of(0.2, 60), np.random.default_rng(SEEDED))
+    np.testing.assert_array_equal(first.rows, again.rows)
+    for seed in range(3):
+        shuffled = permuted(RUN, np.random.default_rng(seed).permutation(60))
+        moved = method.select(shuffled, Budget.of(0.2, 60), np.random.default_rng(SEEDED))
+        np.testing.assert_array_equal(first.rows, moved.rows)
+
+
+@pytest.mark.parametrize("name", methods.METHODS)
+def test_global_random_state_is_left_alone(name):
+    def state():
+        numpy_state = np.random.get_state()  # noqa: NPY002 - that it does not move is the test
+        return random.getstate(), numpy_state[1].tolist(), numpy_state[2], torch.get_rng_state().tolist()
+
+    before = state()
+    methods.get(name)().select(RUN, Budget.of(0.2, 60), np.random.default_rng(SEEDED))
+    assert state() == before
+
+
+@pytest.mark.parametrize("name", SELECTING)
+def test_constant_scores(name):
+    run = full_run(labels_of(12, 8), constant=True)
+    chosen = pick(methods.get(name)(), run, 0.3)
+    np.testing.assert_array_equal(classes_of(run, chosen), class_quotas(run.labels, 6, 2))
+
+
+@pytest.mark.parametrize("name", methods.METHODS)
+def test_missing_signal_is_named(name):
+    method = methods.get(name)()
+    bare = dataclasses.replace(RUN, trajectories={}, final={}, val_trajectories={}, val_final={})
+    budget = Budget.of(0.2, 60)
+    if not method.needs and not method.needs_val:
+        method.select(bare, budget, np.random.default_rng(0))
+        return
+    with pytest.raises(MissingSignal) as caught:
+        method.select(bare, budget, np.random.default_rng(0))
+    names = {s.value for wanted in method.needs | method.needs_val for s in (wanted, *wanted.stored)}
+    assert any(name in str(caught.value) for name in names)
+
+
+@pytest.mark.parametrize("name", methods.METHODS)
+def test_what_it_needs_is_enough(name):
+    """Nothing beyond `needs` and `needs_val` is read."""
+    for sampler in (None, *SAMPLERS) if name in SCORING else (None,):
+        method = methods.get(name)() if sampler is None else methods.get(name)(sampler=sampler)
+        for resolved in (method, method.resolve(0.1)):
+            stored = frozenset().union(*(s.stored for s in resolved.needs))
+            stored_val = frozenset().union(*(s.stored for s in resolved.needs_val))
+            lean = dataclasses.replace(
+                RUN,
+                trajectories={
+                    (m, s): a for (m, s), a in RUN.trajectories.items() if s in stored and m == method.mode
+                },
+                final={s: a for s, a in RUN.final.items() if s in stored},
+                val_trajectories={s: a for s, a in RUN.val_trajectories.items() if s in stored_val},
+                val_final={s: a for s, a in RUN.val_final.items() if s in stored_val},
+            )
+            resolved.select(lean, Budget.of(0.1, 60), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("name", SCORING)
+def test_scores_are_plain_float64(name):
+    method = methods.get(name)()
+    before = {key: a.copy() for key, a in RUN.trajectories.items()}
+    scores = method.score(RUN)
+    assert scores.shape == (60,)
+    assert scores.dtype == np.float64
+    assert np.isfinite(scores).all()
+    assert method.keep in ("highest", "lowest", "zero")
+    for key, a in RUN.trajectories.items():
+        np.testing.assert_array_equal(a, before[key])
+    np.testing.assert_array_equal(pick(method, RUN).scores, method.resolve(0.2).score(RUN))
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("name", SCORING)
+def test_any_score_with_any_sampler(name, sampler):
+    method = methods.parse(f"{name}:sampler={sampler}")
+    for pool in ("three classes", "a class with one row"):
+        run = RUNS[pool]
+        chosen = pick(method, run, 0.37)
+        k = Budget.of(0.37, len(run.ids)).k
+        np.testing.assert_array_equal(classes_of(run, chosen), class_quotas(run.labels, k, run.num_classes))
+        order = np.random.default_rng(1).permutation(len(run.ids))
+        np.testing.assert_array_equal(pick(method, permuted(run, order), 0.37).rows, chosen.rows)
+
+
+@pytest.mark.parametrize("name", methods.METHODS)
+def test_label_is_what_the_command_line_takes(name):
+    method = methods.get(name)()
+    assert method.label() == name
+    for changed in (method, dataclasses.replace(method, record="post_epoch"), method.resolve(0.1)):
+        assert methods.parse(changed.label()) == changed
