@@ -7,7 +7,7 @@ import glob
 import hashlib
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -37,7 +37,7 @@ class FromFile(CoresetMethod):
             the files of all seeds that exist, so that a changed or added file makes new rows.
     """
 
-    path: str = ""
+    path: str = field(kw_only=True)
 
     name: ClassVar[str] = "file"
     paper: ClassVar[str] = "a file of row ids"

@@ -47,7 +47,7 @@ def test_labels_parse_back(text):
     [
         ("", "unknown method ''"),
         ("CDL", r"unknown method 'CDL' \(did you mean CLD\?\)"),
-        ("CLD:first", "'first' is not field=value; fields of CLD: record, class_balanced, initial"),
+        ("CLD:first", "'first' is not field=value; fields of CLD: record, class_balanced, sampler, initial"),
         ("CLD:fist=3", r"unknown field of CLD 'fist' \(did you mean first\?\); valid: .*every"),
         ("CLD:first=3,first=4", "the field first is set twice"),
         ("CLD:first=many", "CLD:first=many: expected a whole number or none"),

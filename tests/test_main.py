@@ -1,0 +1,262 @@
+"""The command line, as a person uses it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import main
+from deepcore.flags import IGNORED_FLAGS, parser
+
+ROOT = Path(__file__).resolve().parent.parent
+FAST = ["--epochs", "3", "--num_exp", "2", "--selection", "CLD", "Random"]
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch, capsys):
+    """Run the command line in an empty folder; returns (status, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*argv):
+        try:
+            status = main.main([str(a) for a in argv])
+        except SystemExit as stop:
+            status = stop.code
+        out = capsys.readouterr()
+        return status, out.out, out.err
+
+    return run
+
+
+def test_the_main_job_prints_a_table_and_again_the_same_without_work(call, tmp_path):
+    status, out, err = call(*FAST, "--fraction", "0.1", "0.5")
+    assert status == 0
+    lines = out.splitlines()
+    assert lines[0].split() == ["method", "kept", "rows", "accuracy", "%", "worst", "class", "%"]
+    assert [line.split()[:2] for line in lines[2:]] == [
+        ["CLD", "10%"], ["CLD", "50%"], ["Random", "10%"], ["Random", "50%"],
+    ]  # fmt: skip
+    assert all("(2)" in line and "±" in line for line in lines[2:])
+    assert "proxy MLP trains, 3 epochs on 1,292 rows" in err
+    for fact in (
+        "1,292 candidates, 145 validation rows",
+        "last step",
+        "post_epoch",
+        "are in runs",
+        "batch 128",
+    ):
+        assert fact in err
+    again = call(*FAST, "--fraction", "0.1", "0.5")
+    assert again[1] == out
+    assert "trains" not in again[2]
+
+
+def test_the_printed_mean_and_std_are_those_of_the_rows(call, tmp_path):
+    _, out, _ = call(*FAST, "--output", "csv", "--quiet")
+    records = list(csv.DictReader(io.StringIO(out)))
+    for record in records:
+        rows = [
+            json.loads(p.read_text()) for p in (tmp_path / "runs/rows").glob(f"*-{record['method']}-*.json")
+        ]
+        accuracies = [100 * row["accuracy"] for row in rows]
+        assert len(accuracies) == 2
+        assert float(record["mean"]) == pytest.approx(np.mean(accuracies))
+        assert float(record["std"]) == pytest.approx(np.std(accuracies, ddof=1))
+        worst = [100 * min(row["class_accuracy"]) for row in rows]
+        assert float(record["worst_mean"]) == pytest.approx(np.mean(worst))
+
+
+@pytest.mark.parametrize("output", ["md", "latex", "json"])
+def test_other_forms_of_the_table(call, output):
+    status, out, _ = call(
+        "--selection", "Random", "--epochs", "1", "--num_exp", "1", "--output", output, "--quiet"
+    )
+    assert status == 0
+    if output == "json":
+        (record,) = json.loads(out)
+        assert record["std"] is None
+        assert record["n"] == 1
+    else:
+        assert {"md": "|", "latex": r"\begin{tabular}"}[output] in out
+
+
+def test_quiet_prints_the_table_alone(call):
+    _, out, err = call("--selection", "Random", "--epochs", "1", "--num_exp", "1", "--quiet")
+    assert err == ""
+    assert out.startswith("method")
+
+
+BAD = {
+    "fraction 0": (["--fraction", "0"], "fraction is 0"),
+    "fraction 1.5": (["--fraction", "1.5"], "fraction is 1.5"),
+    "fraction nan": (["--fraction", "nan"], "fraction is nan"),
+    "fraction word": (["--fraction", "ten"], "invalid float value"),
+    "method": (["--selection", "CLDD"], "did you mean CLD?"),
+    "field": (["--selection", "CLD:frist=4"], "did you mean first?"),
+    "field type": (["--selection", "CLD:first=few"], "expected a whole number"),
+    "data set": (["--dataset", "Digit"], "did you mean Digits?"),
+    "net": (["--model", "ResNet1"], "unknown network"),
+    "flag": (["--fractoin", "0.1"], "unrecognized arguments"),
+    "abbreviation": (["--frac", "0.1"], "unrecognized arguments"),
+    "recipe": (["--recipe", "x"], "unknown recipe"),
+    "epochs": (["--epochs", "0"], "epochs is 0"),
+    "scheduler": (["--scheduler", "Cos"], "unknown scheduler"),
+    "val_fraction": (["--val_fraction", "1"], "val_fraction is 1"),
+    "missing npz": (["--dataset", "nothing.npz"], "nothing.npz"),
+    "missing data": (["--dataset", "FashionMNIST"], "--download"),
+    "missing subset": (["--selection", "file:nothing.csv"], "nothing.csv"),
+    "seed": (["--seed", "-1"], "--seed"),
+    "num_exp": (["--num_exp", "0"], "--num_exp"),
+    "gpu": (["--gpu", "99"], "--gpu 99"),
+    "named proxy": (["--proxy_run", "nowhere", "--epochs", "3", "--num_exp", "1"], "holds no proxy run"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_sentence_and_status_2(call, tmp_path, case):
+    argv, message = BAD[case]
+    status, out, err = call(*argv)
+    assert status == 2
+    assert out == ""
+    assert message in err
+    errors = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert "Traceback" not in err
+    assert not list(tmp_path.glob("runs/rows/*"))
+
+
+def test_a_save_path_that_is_a_file(call, tmp_path):
+    (tmp_path / "taken").write_text("precious")
+    status, _, err = call(*FAST, "--save_path", "taken")
+    assert status == 2
+    assert "give --save_path a folder" in err
+    assert (tmp_path / "taken").read_text() == "precious"
+
+
+def test_a_full_disk_keeps_finished_rows_and_says_so(call, tmp_path, monkeypatch):
+    import deepcore.results as results
+
+    real = results.write_json
+    written = []
+
+    def full(path, value):
+        if len(written) == 1:
+            raise OSError(28, "No space left on device", str(path))
+        written.append(path)
+        real(path, value)
+
+    monkeypatch.setattr(results, "write_json", full)
+    status, _, err = call("--selection", "Random", "--epochs", "1", "--num_exp", "3")
+    assert status == 2
+    assert "No space left on device" in err
+    assert "finished rows are kept in runs" in err
+    assert len(list((tmp_path / "runs/rows").glob("*.json"))) == 1
+
+
+def test_a_failed_row_gives_status_1_and_its_error(call):
+    status, out, err = call("--selection", "CLD", "Random", "--num_exp", "1", "--epochs", "2")
+    assert status == 1  # two epochs and the initial state: two differences, too few for a correlation
+    assert "Random" in out
+    assert "CLD" not in out
+    assert "failed: CLD" in err
+    assert "at least 3 are needed" in err
+
+
+def test_ctrl_c_says_how_to_go_on(call, monkeypatch):
+    from deepcore.harness import Harness
+
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Harness, "run", interrupted)
+    status, _, err = call(*FAST)
+    assert status == 130
+    assert err.strip().splitlines()[-1] == "stopped; the same command goes on from runs"
+
+
+def test_a_dry_run_writes_nothing(call, tmp_path):
+    status, out, _ = call(*FAST, "--dry_run")
+    assert status == 0
+    assert not (tmp_path / "runs").exists()
+    assert "4 rows, 0 of them finished" in out
+    assert (
+        "seed 1: proxy MLP to train: 3 epochs, 33 steps of 128, 1,292 candidates, 145 validation rows" in out
+    )
+    assert "4 target trainings: MLP on 129 rows, 3 epochs, 3 steps of 128" in out
+    # one post_epoch and six online trajectories of 1,292, one of 145, 4 rows, two seeds, 4 bytes
+    assert f"{(7 * 1292 + 145) * 4 * 2 * 4 / 1e6:.1f} MB" in out
+    call(*FAST)
+    _, out, _ = call(*FAST, "--dry_run")
+    assert "4 rows, 4 of them finished" in out
+
+
+def test_deepcore_s_flags_without_a_meaning_are_accepted_and_said(call):
+    short = ["--selection", "Random", "--epochs", "1", "--num_exp", "1"]
+    status, _, err = call(*short, "-ti", "5", "--workers", "4", "--submodular", "GraphCut")
+    assert status == 0
+    for flag in ("test_interval", "workers", "submodular"):
+        assert f"--{flag} is ignored: {IGNORED_FLAGS[flag]}" in err
+
+
+def test_deepcore_s_spellings_reach_the_recipe(call, tmp_path):
+    call(
+        *("--dataset", "Digits", "--model", "mlp", "--selection", "Uniform", "--fraction", "0.1"),
+        *("--num_exp", "1", "--epochs", "2", "-b", "64", "-tb", "32", "-wd", "1e-3", "--lr", "0.02"),
+        *("--momentum", "0.8", "--nesterov", "false", "--optimizer", "SGD", "--gamma", "0.5", "-sp", "out"),
+        *("--scheduler", "StepLR", "--step_size", "1", "--min_lr", "1e-5", "-p", "1"),
+    )
+    (path,) = (tmp_path / "out/rows").glob("*.json")
+    recipe = json.loads(path.read_text())["target_recipe"]
+    expected = {"epochs": 2, "batch": 32, "weight_decay": 1e-3, "lr": 0.02, "momentum": 0.8,
+                "nesterov": False, "gamma": 0.5, "scheduler": "StepLR", "step_size": 1, "min_lr": 1e-5}  # fmt: skip
+    assert {key: recipe[key] for key in expected} == expected
+
+
+def test_the_proxy_s_own_recipe_and_a_target_in_steps(call, tmp_path):
+    status, _, _ = call(
+        *("--num_exp", "1", "--epochs", "9", "--steps", "4", "-se", "4", "-sb", "64", "-slr", "0.01"),
+        *("--cross", "LeNet", "--record", "online", "--balance", "false"),
+    )
+    assert status == 0
+    rows = [json.loads(p.read_text()) for p in (tmp_path / "runs/rows").glob("*.json")]
+    assert {row["target_net"] for row in rows} == {"MLP", "LeNet"}
+    for row in rows:
+        assert row["steps"] == 4
+        proxy = row["proxy_recipe"]
+        assert (proxy["epochs"], proxy["batch"], proxy["lr"], proxy["steps"]) == (4, 64, 0.01, None)
+        assert row["recording"] == "online"
+        assert row["method_spec"]["class_balanced"] is False
+
+
+def test_list_and_help(call):
+    status, out, _ = call("--list")
+    assert status == 0
+    for word in ("CLD", "post_epoch", "highest", "Random", "Digits", "ConvNet", "paper-cifar", "file:PATH"):
+        assert word in out
+    status, out, _ = call("--help")
+    assert status == 0
+    assert "train pool" in out
+    groups = [group.title for group in parser()._action_groups]
+    assert "recipe (defaults: the data set's)" in groups
+
+
+def test_the_main_job_runs_without_tqdm_matplotlib_and_torchvision(tmp_path):
+    block = "import sys\nfor name in ('tqdm', 'matplotlib', 'torchvision'): sys.modules[name] = None\n"
+    code = block + "import main\nsys.exit(main.main(sys.argv[1:]))"
+    argv = ["--selection", "CLD", "--epochs", "3", "--num_exp", "1", "--save_path", str(tmp_path)]
+    done = subprocess.run([sys.executable, "-c", code, *argv], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "CLD" in done.stdout
+
+
+def test_the_engine_never_imports_methods():
+    for path in sorted((ROOT / "deepcore").rglob("*.py")):
+        for line in path.read_text().splitlines():
+            assert not line.lstrip().startswith(("import methods", "from methods")), path
