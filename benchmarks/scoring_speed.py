@@ -1,9 +1,8 @@
-"""How long CLD and LTC take on a log of ImageNet's size, beside one numpy.sum of the same memory-mapped
-array.
+"""How long CLD and LTC take on a log of ImageNet's size, beside one numpy.sum of the same mapped array.
 
-    python benchmarks/scoring_speed.py                              # 91 x 1,281,167, 1000 classes: a 466 MB
-    file python benchmarks/scoring_speed.py --n 50000 --classes 10       # a quick look python
-    benchmarks/scoring_speed.py --all                        # and Spearman, and the one-pass form
+    python benchmarks/scoring_speed.py                           91 x 1,281,167, 1000 classes: a 466 MB file
+    python benchmarks/scoring_speed.py --n 50000 --classes 10    a quick look
+    python benchmarks/scoring_speed.py --all                     and Spearman, and the one-pass form
 
 Everything that `score(run)` does is in the time: class means of the validation rows (one per 100 samples)
 included. Each repeat times all of them one after the other; the ratio to numpy.sum is taken within a repeat,
