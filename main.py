@@ -146,8 +146,6 @@ def listing() -> str:
 
     table = []
     for name, cls in methods.METHODS.items():
-        if cls.__doc__ is None or name == "file":
-            continue
         method = cls()
         reads = sorted(s.value for s in method.needs | method.needs_val)
         fields = ", ".join(f"{f.name}={getattr(method, f.name)}" for f in dataclasses.fields(method))

@@ -82,14 +82,11 @@ def correlate(
     Returns:
         Scores in [-1, 1], (N,) float64, and which samples do not vary, (N,) bool; those score 0.
     """
-    if correlation == "pearson":
-        block_scores = _pearson_block
-    else:
-        block_scores, batch = (
-            _spearman_block,
-            min(batch, 2048),
-        )  # (T, batch) arrays are best left in the cache
+    block_scores = _spearman_block if correlation == "spearman" else _pearson_block
+    if correlation == "spearman":
+        batch = min(batch, 2048)  # its (T, batch) arrays are best left in the cache
     reference = np.ascontiguousarray(reference, dtype=np.float64)
+    losses = np.asarray(losses)  # every slice of a np.memmap costs its bookkeeping
     count = losses.shape[1]
     scores, flat = np.empty(count), np.empty(count, dtype=bool)
     for start in range(0, count, batch):

@@ -26,12 +26,12 @@ from methods.ltc import LTC
 from methods.random import Full, Random
 from methods.tdds import TDDS
 
+# Each can be made without arguments; `file` needs its path and stands apart.
 METHODS: dict[str, type[CoresetMethod]] = {
     "CLD": CLD,
     "LTC": LTC,
     "Random": Random,
     "Full": Full,
-    "file": FromFile,
     "Forgetting": Forgetting,
     "EL2N": EL2N,
     "GraNd": GraNd,
@@ -46,7 +46,9 @@ ALIASES = {"Uniform": "Random", "Dyn-Unc": "DynUnc"}
 
 def get(name: str) -> type[CoresetMethod]:
     """The class of a method by its name or alias; UsageError lists the valid names."""
-    return METHODS[ALIASES.get(name) or check_choice("method", name, [*METHODS, *ALIASES])]
+    if name == FromFile.name:
+        return FromFile
+    return METHODS[ALIASES.get(name) or check_choice("method", name, [*METHODS, *ALIASES, FromFile.name])]
 
 
 def parse(text: str) -> CoresetMethod:

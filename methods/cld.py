@@ -10,7 +10,7 @@ import numpy as np
 
 from deepcore.checks import UsageError, check_choice, check_positive
 from deepcore.correlation import CORRELATIONS, FLAT, check_length, correlate, standardise
-from deepcore.method import ScoreMethod
+from deepcore.method import Facts, ScoreMethod
 from deepcore.proxy import ProxyRun
 from deepcore.signals import Signal
 
@@ -32,7 +32,7 @@ class CLD(ScoreMethod):
     it scores 0.0, and a warning counts it. Memory beyond the run: 80 * batch + 9 * N bytes; the trajectories
     are read once. `CLDStream` (deepcore.correlation) is the same without stored trajectories.
 
-    Deviations: none in the defaults. The authors' code drops checkpoint 0, which is `initial=False`.
+    Deviations: none from the paper in the defaults. The authors' code drops checkpoint 0: `initial=False`.
 
     Attributes:
         initial: begin at the untrained network, checkpoint 0, as the definition does. None: yes for
@@ -57,6 +57,16 @@ class CLD(ScoreMethod):
     name: ClassVar[str] = "CLD"
     paper: ClassVar[str] = "Nagaraj et al. 2025, arXiv 2508.20230"
     published_mode: ClassVar[str] = "post_epoch"
+    facts: ClassVar[Facts] = Facts(
+        code="manishnagaraj.github.io/projects/cld",
+        rule="Pearson correlation of a sample's loss differences with its class's mean ones in validation",
+        balance="top k within each class's quota, as in the paper",
+        anchor="tests/test_cld.py::test_equals_the_definition",
+        deviations=(
+            "the untrained network's row is used, as in Eq. 4; the authors' code drops it (`initial=false`)",
+            "a trajectory that does not vary has no correlation and scores 0",
+        ),
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from deepcore.correlation import standardise
+from deepcore.method import Facts
 from deepcore.proxy import ProxyRun, class_means
 from deepcore.signals import Signal
 from methods.cld import CLD
@@ -30,6 +31,13 @@ class LTC(CLD):
 
     name: ClassVar[str] = "LTC"
     paper: ClassVar[str] = "Nagaraj et al. 2025, arXiv 2503.09721"
+    facts: ClassVar[Facts] = Facts(
+        code="",
+        rule="mean over the class's validation rows of the Pearson correlation of loss differences",
+        balance="top k within each class's quota, as in the paper",
+        anchor="tests/test_cld.py::test_equals_the_definition",
+        deviations=("a trajectory that does not vary has no correlation and counts as 0",),
+    )
 
     def reference(self, run: ProxyRun, rows: slice, *, initial: bool) -> tuple[np.ndarray, np.ndarray]:
         """The mean of the standardised differences over the validation rows of each class."""

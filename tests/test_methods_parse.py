@@ -7,6 +7,7 @@ import pytest
 import methods
 from deepcore.checks import UsageError
 from methods.cld import CLD
+from methods.from_file import FromFile
 from methods.ltc import LTC
 from methods.random import Full, Random
 
@@ -15,10 +16,11 @@ def test_names_and_aliases():
     assert methods.get("CLD") is CLD
     assert methods.get("LTC") is LTC
     assert methods.get("Uniform") is methods.get("Random") is Random
+    assert methods.get("file") is FromFile
     for name, cls in methods.METHODS.items():
         assert cls.name == name
     with pytest.raises(
-        UsageError, match=r"unknown method 'cld' \(did you mean CLD\?\); valid: .*LTC.*file.*Uniform"
+        UsageError, match=r"unknown method 'cld' \(did you mean CLD\?\); valid: .*LTC.*Uniform.*file"
     ):
         methods.get("cld")
 
@@ -47,7 +49,7 @@ def test_labels_parse_back(text):
     [
         ("", "unknown method ''"),
         ("CDL", r"unknown method 'CDL' \(did you mean CLD\?\)"),
-        ("CLD:first", "'first' is not field=value; fields of CLD: record, class_balanced, sampler, initial"),
+        ("CLD:first", "'first' is not field=value; fields of CLD: .*first, every"),
         ("CLD:fist=3", r"unknown field of CLD 'fist' \(did you mean first\?\); valid: .*every"),
         ("CLD:first=3,first=4", "the field first is set twice"),
         ("CLD:first=many", "CLD:first=many: expected a whole number or none"),
