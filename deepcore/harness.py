@@ -26,7 +26,7 @@ from deepcore.proxy import ProxyRun
 from deepcore.proxy_engine import identity, load_named, obtain_proxy
 from deepcore.recorder import Recording
 from deepcore.results import ResultRow, RowStore, provenance
-from deepcore.selecting import Selected, select_and_save
+from deepcore.selecting import Cache, Selected, select_and_save
 from deepcore.selection import Budget
 from deepcore.split import Split, make_split
 from deepcore.threads import threads_for
@@ -288,7 +288,7 @@ class _Runs:
         self.harness, self.seed = harness, seed
         self._proxy: ProxyRun | DeepcoreError | None = None
         self._selected: dict[tuple[CoresetMethod, float | None], Selected] = {}
-        self._scores: dict[CoresetMethod, tuple[np.ndarray, float]] = {}
+        self._scores: Cache = {}
 
     def of(self, method: CoresetMethod) -> ProxyRun:
         """The run that `method` reads: the seed's proxy, or the bare pool when it reads none."""

@@ -8,8 +8,10 @@ import json
 import re
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -23,7 +25,9 @@ from deepcore.seeding import stream
 from deepcore.selection import Budget, Selection, rank
 from deepcore.signals import FINAL
 
-Cache = dict[CoresetMethod, tuple[np.ndarray, float]]
+T = TypeVar("T")
+# scores of a resolved method, the seconds they took, and the warnings they gave
+Cache = dict[CoresetMethod, tuple[np.ndarray, float, list[str]]]
 
 
 @dataclass(frozen=True)
@@ -57,22 +61,17 @@ def select_and_save(
     resolved = method.resolve(budget.fraction) if method.uses_fraction else method
     rng = stream(seed, "select", method.name, budget.fraction)
     reset_peak(device)
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
-        score_seconds = 0.0
-        if isinstance(resolved, ScoreMethod):
-            if resolved not in cache:
-                start = time.perf_counter()
-                cache[resolved] = resolved.checked_scores(run), time.perf_counter() - start
-            scores, score_seconds = cache[resolved]
-            start = time.perf_counter()
-            selection = resolved.choose(scores, run, budget, rng)
-        else:
-            start = time.perf_counter()
-            selection = resolved.select(run, budget, rng)
-        select_seconds = time.perf_counter() - start
+    score_seconds = 0.0
+    said: list[str] = []
+    if isinstance(resolved, ScoreMethod):
+        if resolved not in cache:
+            cache[resolved] = _timed(lambda: resolved.checked_scores(run))
+        scores, score_seconds, said = cache[resolved]
+        selection, select_seconds, more = _timed(lambda: resolved.choose(scores, run, budget, rng))
+    else:
+        selection, select_seconds, more = _timed(lambda: resolved.select(run, budget, rng))
     selection.check_within(run.ids, budget.k if method.uses_fraction else None)
-    notes = [*selection.notes, *dict.fromkeys(str(w.message) for w in said)]
+    notes = [*selection.notes, *dict.fromkeys([*said, *more])]
     classes = np.unique(run.labels).size
     if method.uses_fraction and budget.k < classes:
         notes.append(f"the budget of {budget.k} is below one row for each of the {classes} classes")
@@ -80,6 +79,16 @@ def select_and_save(
     _save(method, resolved, run, budget, selection, folder, name)
     peak = peak_memory(device)
     return Selected(selection, score_seconds, select_seconds, peak, signal_bytes(resolved, run))
+
+
+def _timed(work: Callable[[], T]) -> tuple[T, float, list[str]]:
+    """What `work` returns, its seconds, and the warnings it gave."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        start = time.perf_counter()
+        result = work()
+        seconds = time.perf_counter() - start
+    return result, seconds, [str(warning.message) for warning in said]
 
 
 def signal_bytes(method: CoresetMethod, run: ProxyRun) -> int:

@@ -291,6 +291,12 @@ def test_anybody_s_subset_is_judged(tmp_path):
     assert other.fingerprint != row.fingerprint
 
 
+def test_a_warning_of_the_scores_is_noted_at_every_fraction(tmp_path):
+    proxy = short(lr=0.0, augment=False)  # nothing moves: no correlation exists
+    rows = runner(tmp_path, grid("CLD", fractions=(0.2, 0.5), proxy=proxy)).run()
+    assert all(any("do not vary" in note for note in row.notes) for row in rows)
+
+
 def test_a_budget_below_one_per_class_is_allowed_and_said(tmp_path):
     (row,) = runner(tmp_path, grid("Random", fractions=(0.02,))).run()
     assert row.k == 1

@@ -84,7 +84,7 @@ class TensorRows:
         spread = (1, -1, *(1 for _ in self.shape[1:]))
         self._mean = torch.tensor(mean, dtype=torch.float32).view(spread)
         self._scale = torch.tensor(1.0 / np.asarray(std, np.float64), dtype=torch.float32).view(spread)
-        self._inputs = inputs
+        self.inputs = inputs
         self._on_device: dict[torch.device, tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = {}
 
     def __len__(self) -> int:
@@ -121,7 +121,7 @@ class TensorRows:
         """Inputs, mean and scale on `device`."""
         device = torch.empty(0, device=device).device  # "cuda" and "cuda:0" are one key
         if device not in self._on_device:
-            held = (self._inputs, self._mean, self._scale)
+            held = (self.inputs, self._mean, self._scale)
             self._on_device[device] = tuple(tensor.to(device) for tensor in held)
         return self._on_device[device]
 

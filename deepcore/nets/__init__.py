@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
+
 from deepcore import seeding
 from deepcore.checks import UsageError, check_choice
 from deepcore.nets.net import Net
@@ -52,4 +54,5 @@ def build(name: str, shape: tuple[int, ...], num_classes: int, *, seed: int) -> 
     if len(shape) == 1 and name not in VECTORS:
         raise UsageError(f"{name} takes images, and the data are vectors of {shape[0]} features: use MLP")
     with seeding.global_stream(seed, "init"):
-        return NETS[name](tuple(shape), num_classes)
+        net = NETS[name](tuple(shape), num_classes)
+    return net.to(memory_format=torch.channels_last)  # convolutions and pooling are faster so, on CPU and GPU
