@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -38,25 +36,25 @@ def _read(path: Path) -> dict[str, np.ndarray]:
         raise UsageError(
             f"there is no file {path}: --dataset NAME.npz names a .npz file with {', '.join(KEYS)}"
         )
-    key = "the archive"
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            present = list(archive)
-            missing = [key for key in KEYS if key not in present]
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise UsageError(
+                f"{path} holds a single array: numpy.savez writes {', '.join(KEYS)} into one file"
+            )
+        with archive:
+            missing = [key for key in KEYS if key not in archive.files]
             if missing:
                 raise UsageError(
                     f"{path} has no array {missing[0]}: {', '.join(KEYS)} are needed, "
-                    f"it holds {', '.join(present) or 'none'}"
+                    f"it holds {', '.join(archive.files) or 'none'}"
                 )
-            arrays = {}
-            for key in KEYS:
-                arrays[key] = archive[key]
-            return arrays
+            return {key: archive[key] for key in KEYS}
     except UsageError:
         raise
-    except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+    except Exception as error:  # a damaged archive fails in zipfile, zlib, tokenize, numpy, ...: in any way
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UsageError(
-            f"{path} cannot be read ({key}: {reason}): expected an undamaged .npz of plain numeric arrays, "
+            f"{path} cannot be read ({reason}): expected an undamaged .npz of plain numeric arrays, "
             "as numpy.savez writes it"
         ) from error

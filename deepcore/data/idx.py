@@ -50,8 +50,8 @@ def read_idx(path: Path) -> np.ndarray:
         tuple(int(size) for size in np.frombuffer(content[4:start], ">u4")) if len(content) >= start else ()
     )
     expected = start + math.prod(shape)
-    if not shape or len(content) != expected:
-        kind = "truncated" if not shape or len(content) < expected else "too long"
+    if len(content) != expected:
+        kind = "truncated" if len(content) < expected else "too long"
         raise UsageError(
             f"{path} is {kind}: {len(content)} bytes for shape {shape}, which takes {expected}; "
             "delete it and fetch it again"

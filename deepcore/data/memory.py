@@ -113,7 +113,7 @@ class TensorRows:
             if codes is not None:
                 x = self.augmentation.apply(x, codes[start:stop])
             # index_select made a copy, so that a float32 tensor may be changed in place too
-            x = x.float().contiguous().sub_(mean).mul_(scale)
+            x = x.float().sub_(mean).mul_(scale)
             yield from x.split(chunk)
             start = stop
 
