@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from helpers import full_run, labels_of, online_run
 
 from deepcore.checks import UsageError
 from deepcore.samplers import sample_strata
@@ -10,6 +9,7 @@ from methods.aum import AUM
 from methods.ccs import CCS
 from methods.el2n import EL2N
 from methods.forgetting import Forgetting
+from tests.helpers import full_run, labels_of, online_run
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,7 @@ def test_other_difficulties_keep_the_cut_by_aum(difficulty, method):
     ccs = CCS(difficulty=difficulty, beta=0.4, class_balanced=False)
     np.testing.assert_array_equal(ccs.score(run), method.score(run))
     assert ccs.keep == "highest"
+    assert Signal.MARGIN_P in CCS(difficulty=difficulty).needs
     cut = run.ids[np.argsort(AUM(of="probability").score(run))[:24]]
     for seed in range(5):
         assert not np.intersect1d(ccs.select(run, budget, np.random.default_rng(seed)).rows, cut).size

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
-from helpers import full_run, labels_of, online_run, permuted
 
 from deepcore.checks import UsageError
 from deepcore.samplers import beta_weights, sample_weighted
 from deepcore.selection import Budget
 from deepcore.signals import Signal
 from methods.dual import DUAL
+from tests.helpers import full_run, labels_of, online_run, permuted
 
 
 def test_two_windows_by_hand():
@@ -42,8 +42,8 @@ def test_only_the_first_thirty_epochs_by_default():
 @pytest.mark.parametrize("class_balanced", [True, False])
 def test_selection_is_the_weighted_draw_of_its_functions(class_balanced):
     run, budget = full_run(labels_of(20, 15, 5)), Budget.of(0.3, 40)
-    method = DUAL(epochs=12, c_d=6.0, class_balanced=class_balanced)
-    q = np.exp(-run.trajectories["online", Signal.LOSS][1:].astype(np.float64))
+    method = DUAL(window=4, epochs=7, c_d=6.0, class_balanced=class_balanced)
+    q = np.exp(-run.trajectories["online", Signal.LOSS][1:8].astype(np.float64))
     scores = method.score(run)
     weights = beta_weights(q.mean(axis=0), scores, 0.3, c_d=6.0, ids=run.ids)
     expected = sample_weighted(

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
-from helpers import full_run, labels_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +21,8 @@ from deepcore.samplers import (
     strata_of,
 )
 from deepcore.selection import Budget, cut_lowest, groups, merit
+from deepcore.signals import Signal
+from tests.helpers import full_run, labels_of
 
 LINE = np.arange(10.0)
 ONE_CLASS = np.zeros(10, dtype=np.int64)
@@ -52,6 +53,11 @@ def test_strata_by_hand():
     np.testing.assert_array_equal(strata_budgets(np.array([4, 3, 3]), 8), [3, 2, 3])
     rows = draw(LINE, 8, strata=3).rows
     np.testing.assert_array_equal(strata_counts(rows, edges), [3, 2, 3])
+
+
+def test_a_score_on_an_edge_is_in_the_upper_stratum():
+    edges = strata_edges(np.array([-4.0, 0.0]), 4)  # the top edge of 0 is 0: exact edges -4, -3, ..., 0
+    np.testing.assert_array_equal(strata_of(np.array([-4.0, -3.0, -2.5, -2.0, 0.0]), edges), [0, 1, 1, 2, 3])
 
 
 def test_strata_budgets_by_hand():
@@ -196,7 +202,7 @@ def test_beta_weights_are_finite_at_probabilities_0_and_1(fraction):
     for means in (np.array([0.0, 1.0, 0.5]), np.ones(3), np.zeros(3)):
         weights = beta_weights(means, np.array([1.0, 2.0, 3.0]), fraction)
         assert np.all(np.isfinite(weights))
-        assert np.all(weights >= 0)
+        assert np.all(weights > 0)
 
 
 def test_ties_at_the_tenth_highest_score_go_to_the_lower_id():
@@ -274,6 +280,27 @@ def test_groups_are_the_classes_with_a_quota_in_the_order_given():
         (order.tolist(), 3)
     ]
     assert [quota for _, quota in groups(order, labels, 1, True)] == [1]
+
+
+def test_beta_weights_of_a_score_whose_low_end_is_kept():
+    run, budget = full_run(labels_of(40, 20)), Budget.of(0.3, 60)
+    method = methods.parse("AUM:sampler=beta")
+    scores = method.score(run)
+    means = np.exp(-run.trajectory(Signal.LOSS, "online").astype(np.float64)).mean(axis=0)
+    weights = beta_weights(means, scores.max() - scores, 0.3, ids=run.ids)
+    expected = sample_weighted(
+        weights,
+        scores,
+        run.ids,
+        run.labels,
+        budget,
+        np.random.default_rng(3),
+        keep="lowest",
+        class_balanced=True,
+    )
+    with pytest.warns(UserWarning, match="epochs=30"):
+        chosen = method.select(run, budget, np.random.default_rng(3))
+    np.testing.assert_array_equal(chosen.rows, expected.rows)
 
 
 def test_strata_of_any_score_are_reached_by_the_sampler_field():
