@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 import torch
+from helpers import full_run, labels_of, online_run
 
 from deepcore.checks import UsageError
 from deepcore.selection import Budget
 from deepcore.signals import Signal, signals_from_logits
 from methods.aum import AUM
-from tests.helpers import full_run, labels_of, online_run
 
 
 def test_margin_by_hand():

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from helpers import full_run, labels_of, online_run
 
 from deepcore.checks import UsageError
 from deepcore.samplers import sample_strata
@@ -9,7 +10,6 @@ from methods.aum import AUM
 from methods.ccs import CCS
 from methods.el2n import EL2N
 from methods.forgetting import Forgetting
-from tests.helpers import full_run, labels_of, online_run
 
 
 @pytest.mark.parametrize(

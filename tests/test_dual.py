@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
+from helpers import full_run, labels_of, online_run, permuted
 
 from deepcore.checks import UsageError
 from deepcore.samplers import beta_weights, sample_weighted
 from deepcore.selection import Budget
 from deepcore.signals import Signal
 from methods.dual import DUAL
-from tests.helpers import full_run, labels_of, online_run, permuted
 
 
 def test_two_windows_by_hand():

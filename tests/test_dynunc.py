@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
+from helpers import full_run, labels_of, online_run
 
 from deepcore.checks import UsageError
 from deepcore.selection import Budget
 from deepcore.signals import Signal
 from methods.dynunc import DynUnc
-from tests.helpers import full_run, labels_of, online_run
 
 
 def test_two_windows_by_hand():

@@ -5,12 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from helpers import full_run, labels_of, online_run
 
 from deepcore.checks import MissingSignal, UsageError
 from deepcore.signals import Signal, signals_from_logits
 from methods.el2n import EL2N
 from methods.grand import GraNd
-from tests.helpers import full_run, labels_of, online_run
 
 ROWS = np.array([[1.0, 0.5], [0.5, 0.25], [0.0, 0.75], [9.0, 9.0]])
 RUN = online_run([0, 1], el2n=ROWS, grand=2 * ROWS)

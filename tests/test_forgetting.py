@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
+from helpers import online_run
 
 from deepcore.selection import Budget
 from methods.forgetting import Forgetting
-from tests.helpers import online_run
 
 #           never  always  once  twice  late  tie with another class
 MARGINS = np.array(

@@ -8,13 +8,13 @@ import random
 import numpy as np
 import pytest
 import torch
+from helpers import full_run, labels_of, permuted
 
 import methods
 from deepcore.checks import MissingSignal
 from deepcore.method import MODES, ScoreMethod
 from deepcore.samplers import SAMPLERS
 from deepcore.selection import Budget, Selection, class_quotas
-from tests.helpers import full_run, labels_of, permuted
 
 SEEDED = 7
 UNEQUAL = labels_of(*range(2, 25))  # 23 classes of 2..24 rows

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
+from helpers import full_run, labels_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,7 +23,6 @@ from deepcore.samplers import (
 )
 from deepcore.selection import Budget, cut_lowest, groups, merit
 from deepcore.signals import Signal
-from tests.helpers import full_run, labels_of
 
 LINE = np.arange(10.0)
 ONE_CLASS = np.zeros(10, dtype=np.int64)

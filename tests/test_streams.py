@@ -2,6 +2,7 @@ import warnings
 
 import numpy as np
 import pytest
+from helpers import online_run
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -9,7 +10,6 @@ from hypothesis.extra import numpy as hnp
 from deepcore import streams
 from deepcore.signals import Signal
 from methods.forgetting import Forgetting
-from tests.helpers import online_run
 
 
 @given(

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 import torch
+from helpers import online_run
 
 from deepcore.checks import UsageError
 from deepcore.selection import Budget
 from deepcore.signals import Signal, signals_from_logits
 from methods.tdds import TDDS
-from tests.helpers import online_run
 
 
 def slow(probabilities: np.ndarray, epochs: int, window: int, decay: float) -> float:
