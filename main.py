@@ -144,11 +144,13 @@ def listing() -> str:
     from deepcore.data import DATASETS
     from deepcore.nets import NETS
 
+    common = {"record", "class_balanced", "sampler"}
     table = []
     for name, cls in methods.METHODS.items():
         method = cls()
         reads = sorted(s.value for s in method.needs | method.needs_val)
-        fields = ", ".join(f"{f.name}={getattr(method, f.name)}" for f in dataclasses.fields(method))
+        own = [f for f in dataclasses.fields(method) if f.name not in common]
+        fields = ", ".join(f"{f.name}={getattr(method, f.name)}" for f in own) or "-"
         table.append([name, method.paper or "-", ", ".join(reads) or "-", method.mode if reads else "-",
                       getattr(method, "keep", "-"), fields])  # fmt: skip
     widths = [None, 24, 20, None, None, 44]
@@ -159,7 +161,10 @@ def listing() -> str:
                 headers=["method", "paper", "reads", "recording", "keeps", "fields"],
                 maxcolwidths=widths,
             ),
-            f"file:PATH judges a subset from a .csv or .npz of ids. Aliases: {methods.ALIASES}",
+            "file:PATH judges a subset from a .csv or .npz of row ids\n"
+            "every method also takes record=online|post_epoch and class_balanced=true|false, every score "
+            "sampler=top|strata|beta\n"
+            f"aliases: {', '.join(f'{alias} is {name}' for alias, name in methods.ALIASES.items())}",
             f"data sets: {', '.join(DATASETS)}, PATH.npz",
             f"networks: {', '.join(NETS)}",
             f"recipes: {', '.join(RECIPES)}",

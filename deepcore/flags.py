@@ -55,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     """All flags; DeepCore's keep their names."""
     p = Parser(
         prog="main.py",
+        usage="python main.py [--dataset NAME] [--selection METHOD ...] [--fraction F ...] [flag ...]",
         description="Coreset selection for deep learning: methods compared on one proxy run per seed.",
         epilog='Example: python main.py --selection CLD "CLD:first=45,every=2" Random --fraction 0.05 0.1',
         allow_abbrev=False,
