@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from deepcore.checks import UsageError, check_labels, check_positive
 from deepcore.data.record import LabeledData
 
 # Batches are prepared several at a time. A CPU wants a chunk that stays in its cache, a GPU few launches.
-CHUNK_BYTES = {"cpu": 4 << 20, "cuda": 64 << 20}
+CHUNK_BYTES = {"cpu": 1 << 20, "cuda": 64 << 20}
 
 
 @dataclass(frozen=True)
@@ -43,17 +44,24 @@ class Augmentation:
 
     def apply(self, images: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
         """The images (n, C, H, W) after the crops and flips that `codes` (n,) stand for."""
+        if not self.pad and not self.flip:
+            return images
+        _, channels, height, width = images.shape
+        padded = F.pad(images, (self.pad,) * 4).flatten(2)
+        sources = self._sources(height, width, images.device).index_select(0, codes)
+        return padded.gather(2, sources[:, None].expand(-1, channels, -1)).view(images.shape)
+
+    @functools.cache  # noqa: B019 (a few small tables for the life of the process)
+    def _sources(self, height: int, width: int, device: torch.device) -> torch.Tensor:
+        """For each code, the pixel of the padded image that each pixel of the result comes from,
+        (codes, H * W) int64. One gather by this table is faster than windows and a flip.
+        """
         side = 2 * self.pad + 1
-        if self.pad:
-            height, width = images.shape[-2:]
-            padded = F.pad(images, (self.pad,) * 4)
-            windows = padded.unfold(2, height, 1).unfold(3, width, 1).permute(0, 2, 3, 1, 4, 5)
-            rows = torch.arange(len(images), device=images.device)
-            images = windows[rows, codes // side % side, codes % side]
-        if self.flip:
-            flipped = (codes // side**2).bool().view(-1, 1, 1, 1)
-            images = torch.where(flipped, images.flip(-1), images)
-        return images
+        codes = torch.arange(side**2 * (2 if self.flip else 1), device=device)
+        rows = torch.arange(height, device=device) + (codes // side % side)[:, None]
+        columns = torch.arange(width, device=device).expand(len(codes), -1)
+        columns = torch.where((codes >= side**2)[:, None], columns.flip(1), columns) + (codes % side)[:, None]
+        return (rows[:, :, None] * (width + 2 * self.pad) + columns[:, None]).flatten(1)
 
 
 class TensorRows:
