@@ -9,12 +9,11 @@ import numpy as np
 import torch
 
 from deepcore.checks import UsageError, check_choice, check_positive
+from deepcore.last_layer import Argmax, LastLayer, MovedGradient
 from deepcore.method import CoresetMethod
 from deepcore.proxy import ProxyRun
 from deepcore.selection import Budget, Selection, class_quotas, interleave
 from deepcore.signals import Signal
-
-EQUAL = 1e-12  # gains closer than this share of the largest are ties: equal rows may round differently
 
 
 @dataclass(frozen=True)
@@ -35,10 +34,11 @@ class Glister(CoresetMethod):
     The gains are not submodular, so nothing is lazy. One selection from the proxy's last checkpoint, as in
     DeepCore; the paper selects again during training.
 
-    Computed in float64 through `<g_i, v> = r_i . (v [1, h_i])`: a pick costs 2 n C (D+1) + 4 Q C (D+1) FLOPs
-    for n candidates and Q validation rows. Gains within 1e-12 of the largest in size count as equal, so that
-    duplicates go by id whatever the matrix product's rounding. Memory: 8 (n + Q)(D + 1 + 3 C) bytes, n the
-    largest class (all N without class balance), never n x C x (D+1) and never N x N.
+    Computed in float64, through `<g_i, v> = r_i . (v [1, h_i])`, and only for the candidates that can be the
+    best (`deepcore.last_layer.Argmax`): a pick costs at most 2 n C (D+1) + 4 Q C (D+1) FLOPs for n candidates
+    and Q validation rows. Gains within 1e-12 of max ||g_i|| ||v|| count as equal, so that duplicates go by id
+    whatever the rounding of a matrix product. Memory: 8 (n + Q)(D + 1 + 3 C) bytes, n the largest class (all
+    N without class balance); never n x C x (D+1), never N x N.
 
     Deviations: needs no last layer, since only its move is used. The authors' CORDS sums the gradients of S
     (`step="sum"`) and refreshes v 15 times in all (`picks_per_refresh=ceil(k / 15)`). DeepCore passes the
@@ -103,74 +103,12 @@ class Glister(CoresetMethod):
             )
         device = torch.device(self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
         candidates = LastLayer.of(run, rows, device, val=False)
-        gains_of = ValidationGradient(LastLayer.of(run, val_rows, device, val=True), self.eta, self.step)
+        validation = MovedGradient(LastLayer.of(run, val_rows, device, val=True), self.eta, self.step)
+        argmax = Argmax(candidates)
         picks = np.empty(k, dtype=np.int64)
-        free = torch.ones(len(rows), dtype=torch.bool, device=device)
         for t in range(k):
             if t == 0 or (self.refresh and t % self.picks_per_refresh == 0):
-                gains = candidates.products(gains_of.gradient())
-                tie = EQUAL * gains.abs().max()
-                gains[~free] = float("-inf")
-            best = int((gains >= gains.max() - tie).to(torch.uint8).argmax())  # the first of the best
-            picks[t] = best
-            free[best] = False
-            gains[best] = float("-inf")
-            gains_of.add(candidates.errors[best], candidates.inputs[best])
+                v = validation.gradient()
+            picks[t] = argmax.pick(v)
+            validation.add(candidates.errors[picks[t]], candidates.inputs[picks[t]])
         return rows[picks]
-
-
-@dataclass(frozen=True)
-class LastLayer:
-    """What the last layer saw and did: inputs [1, h] (n, D+1), logits and errors r = p - onehot(y) (n, C);
-    float64."""
-
-    inputs: torch.Tensor
-    logits: torch.Tensor
-    labels: torch.Tensor
-    errors: torch.Tensor
-
-    @classmethod
-    def of(cls, run: ProxyRun, rows: np.ndarray, device: torch.device, *, val: bool) -> LastLayer:
-        """The rows at positions `rows` of the candidates, or of the validation rows."""
-        labels = torch.tensor((run.val_labels if val else run.labels)[rows], device=device)
-        features = torch.tensor(run.final_array(Signal.FEATURES, val=val)[rows], device=device)
-        logits = torch.tensor(run.final_array(Signal.LOGITS, val=val)[rows], device=device).double()
-        for what, values in ((Signal.FEATURES, features), (Signal.LOGITS, logits)):
-            if not values.isfinite().all():
-                whose = "validation rows" if val else "candidates"
-                raise UsageError(f"Glister: the final {what.value} of some {whose} are not finite numbers")
-        inputs = torch.ones(len(rows), features.shape[1] + 1, dtype=torch.float64, device=device)
-        inputs[:, 1:] = features
-        return cls(inputs, logits, labels, errors_of(logits, labels))
-
-    def products(self, gradient: torch.Tensor) -> torch.Tensor:
-        """<g_i, v> of every row for v (C, D+1): (n,)."""
-        return (self.inputs @ gradient.T).mul_(self.errors).sum(dim=1)
-
-
-class ValidationGradient:
-    """The gradient v of the mean validation loss in the last layer, after the layer's move on the picks."""
-
-    def __init__(self, validation: LastLayer, eta: float, step: str) -> None:
-        self.validation, self.eta, self.step = validation, eta, step
-        self.picked = 0
-        self.shift = torch.zeros_like(validation.logits)  # logits of the summed gradients of the picks
-
-    def add(self, error: torch.Tensor, inputs: torch.Tensor) -> None:
-        """Count a pick with error r (C,) and inputs x (D+1,): its gradient gives row j logits (x_j . x) r."""
-        self.shift.addr_(self.validation.inputs @ inputs, error)
-        self.picked += 1
-
-    def gradient(self) -> torch.Tensor:
-        """v, (C, D+1)."""
-        size = max(self.picked, 1) if self.step == "mean" else 1
-        moved = self.validation.logits - self.eta / size * self.shift
-        errors = errors_of(moved, self.validation.labels)
-        return errors.T @ self.validation.inputs / len(errors)
-
-
-def errors_of(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """r = softmax(logits) - onehot(y), (n, C); at the label minus the sum of the others, so that nothing
-    cancels where p_y is almost 1."""
-    errors = torch.softmax(logits, dim=1).scatter_(1, labels[:, None], 0.0)
-    return errors.scatter_(1, labels[:, None], -errors.sum(dim=1, keepdim=True))

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from deepcore.checks import MissingSignal, UsageError
+from deepcore.last_layer import Argmax, LastLayer, MovedGradient, errors_of
 from deepcore.proxy import ProxyRun
 from deepcore.selection import Budget, class_quotas
 from deepcore.signals import Signal
-from methods.glister import Glister, LastLayer, ValidationGradient, errors_of
+from methods.glister import Glister
 
 CPU = torch.device("cpu")
 
@@ -86,7 +87,7 @@ def test_gain_is_an_autograd_step_of_the_last_layer():
     run = make_run()
     everything = np.arange(len(run.ids)), np.arange(len(run.val_ids))
     candidates = LastLayer.of(run, everything[0], CPU, val=False)
-    fast = ValidationGradient(LastLayer.of(run, everything[1], CPU, val=True), eta=0.3, step="mean")
+    fast = MovedGradient(LastLayer.of(run, everything[1], CPU, val=True), eta=0.3, step="mean")
     theta, inputs, labels = layer(run, run.final[Signal.FEATURES], run.labels)
     _, val_inputs, val_labels = layer(run, run.val_final[Signal.FEATURES], run.val_labels)
     own = [gradient(theta, inputs[i : i + 1], labels[i : i + 1]) for i in range(len(run.ids))]
@@ -136,6 +137,35 @@ def test_errors_of_confident_rows_keep_their_digits():
     np.testing.assert_allclose(errors[0].numpy(), expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("drift", [0.0, 1e-3, 0.05, 1.0])
+@given(seed=st.integers(0, 2**32 - 1), levels=st.sampled_from([None, 2]))
+@settings(max_examples=8, deadline=None)
+def test_argmax_over_the_possible_is_that_over_all(drift, seed, levels):
+    """While v wanders little, much, or not at all; computing few of the products when it hardly moves."""
+    run = make_run(n=200, seed=seed, levels=levels)
+    candidates = LastLayer.of(run, np.arange(200), CPU, val=False)
+    argmax = Argmax(candidates)
+    generator = torch.Generator().manual_seed(seed)
+    v = torch.randn(3, 5, dtype=torch.float64, generator=generator)
+    left = list(range(200))
+    for _ in range(200):
+        gains = [float(gain) for gain in candidates.products(v)]
+        tie = 1e-12 * float(candidates.norms().max() * v.norm())
+        expected = next(i for i in left if gains[i] >= max(gains[j] for j in left) - tie)
+        assert argmax.pick(v) == expected
+        left.remove(expected)
+        v = v + drift * torch.randn(3, 5, dtype=torch.float64, generator=generator)
+
+
+def test_argmax_computes_few_products(monkeypatch):
+    run = make_run(n=1000, seed=1)
+    computed = []
+    products = LastLayer.products
+    monkeypatch.setattr(LastLayer, "products", lambda *args: computed.append(products(*args)) or computed[-1])
+    assert len(chosen(run, 0.1, class_balanced=False)) == 100
+    assert sum(len(gains) for gains in computed) < 0.2 * 100 * 1000
+
+
 def test_by_hand():
     """One feature, two classes, all logits 0, so r = (-1/2, 1/2) for class 0. v = r outer [1, 2] for the one
     validation row, and <g_i, v> = (1 + 2 h_i) / 2 for class 0, -(1 + 2 h_i) / 2 for class 1."""
@@ -153,7 +183,7 @@ def test_by_hand():
         val_final={Signal.LOGITS: zeros[1], Signal.FEATURES: np.array([[2.0]], np.float32)},
     )
     candidates = LastLayer.of(run, np.arange(4), CPU, val=False)
-    v = ValidationGradient(LastLayer.of(run, np.arange(1), CPU, val=True), 0.1, "mean").gradient()
+    v = MovedGradient(LastLayer.of(run, np.arange(1), CPU, val=True), 0.1, "mean").gradient()
     assert v.tolist() == [[-0.5, -1.0], [0.5, 1.0]]
     assert candidates.products(v).tolist() == [1.5, 3.5, -1.5, 1.5]
     rows = chosen(run, 1.0, class_balanced=False, refresh=False)
@@ -218,7 +248,7 @@ def test_what_is_missing_is_named():
     with pytest.raises(UsageError, match="no validation row of class 1"):
         chosen(without)
     assert len(chosen(without, class_balanced=False)) == 20
-    with pytest.raises(MissingSignal, match="no final features of the validation rows"):
+    with pytest.raises(MissingSignal, match="no final logits of the validation rows"):
         chosen(dataclasses.replace(run, val_final={}))
     broken = dict(run.final)
     broken[Signal.FEATURES] = np.full_like(broken[Signal.FEATURES], np.nan)
