@@ -4,7 +4,7 @@ with the help of a score stand on it, in `deepcore.samplers`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_FLOOR, Decimal
 
@@ -197,3 +197,9 @@ def cut_lowest(values: np.ndarray, ids: np.ndarray, beta: float) -> tuple[np.nda
     order = order_by_score(values, ids, "lowest")
     cut, stay = np.split(order, [int(beta * len(order))])
     return stay[np.argsort(ids[stay])], cut[order_by_score(values[cut], ids[cut], "highest")]
+
+
+def interleave(picks: Sequence[np.ndarray]) -> np.ndarray:
+    """One order from several, such as the picks of each class: all the first ones, all the second, ..."""
+    turns = np.concatenate([np.arange(len(of_class)) for of_class in picks])
+    return np.concatenate(picks)[np.argsort(turns, kind="stable")]

@@ -21,6 +21,7 @@ from methods.dynunc import DynUnc
 from methods.el2n import EL2N
 from methods.forgetting import Forgetting
 from methods.from_file import FromFile
+from methods.glister import Glister
 from methods.grand import GraNd
 from methods.ltc import LTC
 from methods.random import Full, Random
@@ -40,6 +41,7 @@ METHODS: dict[str, type[CoresetMethod]] = {
     "TDDS": TDDS,
     "DynUnc": DynUnc,
     "DUAL": DUAL,
+    "Glister": Glister,
 }
 ALIASES = {"Uniform": "Random", "Dyn-Unc": "DynUnc"}
 
