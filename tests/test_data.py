@@ -1,9 +1,5 @@
 """Rows in memory, augmentation, and the loaders that need no network."""
 
-import gzip
-import struct
-import types
-
 import numpy as np
 import pytest
 import torch
@@ -12,7 +8,7 @@ from hypothesis import strategies as st
 
 from deepcore import data, torchvision_import
 from deepcore.checks import UsageError
-from deepcore.data import Augmentation, from_arrays, idx, memory
+from deepcore.data import Augmentation, from_arrays, memory
 
 CPU = torch.device("cpu")
 
@@ -323,103 +319,6 @@ def test_a_damaged_npz_is_refused_or_read_but_never_crashes(tmp_path):
             assert "a.npz" in str(error)  # noqa: PT017
 
 
-# --- idx files -------------------------------------------------------------------------------------------
-
-
-def idx_bytes(array):
-    return (
-        struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.astype(np.uint8).tobytes()
-    )
-
-
-def write_idx_folder(folder, compress=True, train=40, test=20):
-    folder.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(0)
-    arrays = []
-    for n in (train, test):
-        arrays += [rng.integers(0, 256, (n, 28, 28)).astype(np.uint8), (np.arange(n) % 10).astype(np.uint8)]
-    for file, array in zip(idx.FILES, arrays, strict=True):
-        if compress:
-            (folder / f"{file}.gz").write_bytes(gzip.compress(idx_bytes(array)))
-        else:
-            (folder / file).write_bytes(idx_bytes(array))
-    return arrays
-
-
-@pytest.mark.parametrize("below", ["FashionMNIST/raw", "FashionMNIST", "fashion-mnist", "."])
-@pytest.mark.parametrize("compress", [True, False])
-def test_fashion_mnist_is_found_in_each_layout(tmp_path, below, compress):
-    x, y, _, y_test = write_idx_folder(tmp_path / below, compress)
-    loaded = data.load("FashionMNIST", data_path=tmp_path)
-    np.testing.assert_array_equal(loaded.train.labels, y)
-    np.testing.assert_array_equal(loaded.test.labels, y_test)
-    assert (loaded.train.shape, loaded.num_classes) == ((1, 28, 28), 10)
-    pixels = all_rows(loaded.train, [7, 3]) * x.std() + x.mean()
-    np.testing.assert_array_equal(np.rint(pixels[:, 0]), x[[7, 3]])
-
-
-def test_missing_and_incomplete_fashion_mnist(tmp_path):
-    with pytest.raises(UsageError, match=r"FashionMNIST/raw/train-images-idx3-ubyte\[\.gz\].*--download"):
-        data.load("FashionMNIST", data_path=tmp_path)
-    write_idx_folder(tmp_path / "fashion-mnist")
-    (tmp_path / "fashion-mnist" / f"{idx.FILES[3]}.gz").unlink()
-    with pytest.raises(UsageError, match=f"neither {idx.FILES[3]} nor"):
-        data.load("FashionMNIST", data_path=tmp_path)
-
-
-def test_download_goes_through_torchvision_and_its_failure_is_one_sentence(tmp_path, monkeypatch):
-    asked = []
-
-    def fetch(root, download):
-        asked.append((root, download))
-        write_idx_folder(tmp_path / "FashionMNIST" / "raw")
-
-    monkeypatch.setattr(idx, "torchvision", lambda module: types.SimpleNamespace(FashionMNIST=fetch))
-    assert len(data.load("FashionMNIST", data_path=tmp_path, download=True).train) == 40
-    data.load("FashionMNIST", data_path=tmp_path, download=True)  # what is there is not fetched again
-    assert asked == [(str(tmp_path), True)]
-
-    def fail(root, download):
-        raise OSError("no route to host")
-
-    monkeypatch.setattr(idx, "torchvision", lambda module: types.SimpleNamespace(FashionMNIST=fail))
-    with pytest.raises(UsageError, match=r"could not be downloaded.*no route to host"):
-        data.load("FashionMNIST", data_path=tmp_path / "empty", download=True)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "not an idx file"),
-        (b"\x89PNG....", "begins with 89504e47"),
-        (struct.pack(">HBBI", 0, 0x0D, 1, 1) + b"\0\0\0\0", "not an idx file of unsigned bytes"),
-        (struct.pack(">HBB", 0, 8, 3), "is truncated"),
-        (idx_bytes(np.zeros((3, 4)))[:-1], r"is truncated: 23 bytes for shape \(3, 4\), which takes 24"),
-        (idx_bytes(np.zeros((3, 4))) + b"x", "is too long"),
-    ],
-)
-def test_bad_idx_files(tmp_path, content, message):
-    (tmp_path / "a").write_bytes(content)
-    with pytest.raises(UsageError, match=message):
-        idx.read_idx(tmp_path / "a")
-
-
-def test_bad_gzip_files(tmp_path):
-    whole = gzip.compress(idx_bytes(np.random.default_rng(0).integers(0, 256, (30, 30))))
-    broken = whole[:300] + bytes(300) + whole[600:]
-    for content in (whole[:-20], b"plain bytes", b"", broken, whole[:10] + b"\xff" + whole[11:]):
-        (tmp_path / "a.gz").write_bytes(content)
-        with pytest.raises(UsageError, match=r"a\.gz"):
-            idx.read_idx(tmp_path / "a.gz")
-
-
-def test_images_and_labels_that_disagree_are_refused(tmp_path):
-    write_idx_folder(tmp_path, compress=False)
-    (tmp_path / idx.FILES[1]).write_bytes(idx_bytes(np.arange(39) % 10))
-    with pytest.raises(UsageError, match="39 labels for the 40 rows of x_train"):
-        data.load("FashionMNIST", data_path=tmp_path)
-
-
 # --- built in, and the table -----------------------------------------------------------------------------
 
 
@@ -462,7 +361,9 @@ def test_synthetic_kinds_are_what_they_say():
 
 
 def test_unknown_names_list_the_valid_ones(tmp_path):
-    with pytest.raises(UsageError, match=r"'Digit' \(did you mean Digits\?\); valid: Digits, FashionMNIST"):
+    with pytest.raises(
+        UsageError, match=r"'Digit' \(did you mean Digits\?\); valid: Digits, MNIST, FashionMNIST"
+    ):
         data.load("Digit")
 
 

@@ -16,8 +16,10 @@ from pathlib import Path
 
 from deepcore.checks import check_choice
 from deepcore.data.builtin import digits, synthetic
+from deepcore.data.cifar import cifar10, cifar100
 from deepcore.data.files import npz
-from deepcore.data.idx import fashion_mnist
+from deepcore.data.idx import fashion_mnist, mnist
+from deepcore.data.mat import svhn
 from deepcore.data.memory import Augmentation, TensorRows, from_arrays
 from deepcore.data.record import LabeledData, Rows, Source
 
@@ -25,7 +27,11 @@ __all__ = ["DATASETS", "Augmentation", "LabeledData", "Rows", "Source", "TensorR
 
 DATASETS: dict[str, Callable[[Source], LabeledData]] = {
     "Digits": digits,
+    "MNIST": mnist,
     "FashionMNIST": fashion_mnist,
+    "SVHN": svhn,
+    "CIFAR10": cifar10,
+    "CIFAR100": cifar100,
     "Synthetic": synthetic,
 }
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from deepcore.checks import UsageError
+from deepcore.data.fetch import find, find_or_fetch
 from deepcore.data.memory import Augmentation, from_arrays
 from deepcore.data.record import LabeledData, Source
 from deepcore.torchvision_import import torchvision
@@ -23,9 +24,18 @@ FILES = (
 UBYTE = 0x08  # idx's code for unsigned bytes, the only type these data sets use
 
 
+def mnist(source: Source) -> LabeledData:
+    """MNIST (LeCun et al. 1998): 60,000 + 10,000 images 28x28 of 10 digits; crop padding 2, no flips."""
+    arrays = _load("MNIST", source, "mnist")
+    return from_arrays("MNIST", *arrays, num_classes=10, augmentation=Augmentation(pad=2))
+
+
 def fashion_mnist(source: Source) -> LabeledData:
-    """FashionMNIST (Xiao et al. 2017): 60,000 + 10,000 images 28x28 of 10 classes; crop padding 2, flips."""
-    arrays = _load("FashionMNIST", source, aliases=("fashion-mnist",), package="dataset-fashion-mnist")
+    """FashionMNIST (Xiao et al. 2017): 60,000 + 10,000 images 28x28 of 10 classes; crop padding 2, flips.
+
+    Debian's package dataset-fashion-mnist installs the files; --data_path /usr/share/datasets finds them.
+    """
+    arrays = _load("FashionMNIST", source, "fashion-mnist")
     return from_arrays("FashionMNIST", *arrays, num_classes=10, augmentation=Augmentation(pad=2, flip=True))
 
 
@@ -59,39 +69,16 @@ def read_idx(path: Path) -> np.ndarray:
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
-def _load(name: str, source: Source, *, aliases: tuple[str, ...], package: str) -> list[np.ndarray]:
-    """The four arrays in the order of FILES, after downloading them if that was asked for."""
-    files = _find(source.path, name, aliases)
-    if files is None and source.download:
-        _download(name, source.path)
-        files = _find(source.path, name, aliases)
-    if files is None:
-        raise UsageError(
-            f"{name} is not in {source.path}: expected {source.path / name / 'raw' / FILES[0]}[.gz] and the "
-            f"three other idx files; fetch them with --download, or point --data_path at their folder "
-            f"(Debian: apt install {package}, --data_path /usr/share/datasets/{aliases[0]})"
-        )
+def _load(name: str, source: Source, alias: str) -> list[np.ndarray]:
+    """The four arrays in the order of FILES, from torchvision's layout below the path, a folder of the data
+    set's name, or the path itself."""
+    path = source.path
+    folders = (path / name / "raw", path / name, path / alias, path)
+    files = find_or_fetch(
+        name,
+        source,
+        look=lambda: find(name, folders, [(file, f"{file}.gz") for file in FILES]),
+        fetch=lambda: getattr(torchvision("datasets"), name)(root=str(path), download=True),
+        expected=f"{name}/raw/{FILES[0]}[.gz] and the three other idx files",
+    )
     return [read_idx(file) for file in files]
-
-
-def _find(path: Path, name: str, aliases: tuple[str, ...]) -> list[Path] | None:
-    """The four files: torchvision's layout below `path`, a folder of the data set's name, or `path`."""
-    for folder in (path / name / "raw", *(path / alias for alias in (name, *aliases)), path):
-        found = [
-            next((f for f in (folder / file, folder / f"{file}.gz") if f.is_file()), None) for file in FILES
-        ]
-        if all(found):
-            return found
-        if any(found):
-            missing = FILES[found.index(None)]
-            raise UsageError(f"{folder} holds some of {name}'s files, but neither {missing} nor {missing}.gz")
-    return None
-
-
-def _download(name: str, path: Path) -> None:
-    """Fetch the files through torchvision (which checks their md5) into `path`/`name`/raw."""
-    data_set = getattr(torchvision("datasets"), name)
-    try:
-        data_set(root=str(path), download=True)
-    except (OSError, RuntimeError) as error:
-        raise UsageError(f"{name} could not be downloaded to {path}: {error}") from error

@@ -41,7 +41,7 @@ def torchvision_net(name: str, shape: tuple[int, ...], num_classes: int) -> Net:
     path, first = next((p, m) for p, m in model.named_modules() if isinstance(m, nn.Conv2d))
     if first.in_channels != shape[0]:
         model.set_submodule(path, _conv_like(first, in_channels=shape[0]))
-    features = _cut_head(model, name, num_classes)
+    features = _cut_head(model, name)
     for least in (1, *LEAST):
         size, pad, notes = padded_to(least, shape, name)
         if _runs(model, (shape[0], *size), features):
@@ -62,10 +62,10 @@ def _conv_like(conv: nn.Conv2d, **changes: int) -> nn.Conv2d:
     return new
 
 
-def _cut_head(model: nn.Module, name: str, num_classes: int) -> int:
+def _cut_head(model: nn.Module, name: str) -> int:
     """Replace the last linear layer by the identity; the size of the features that went into it."""
     linear = [(path, m) for path, m in model.named_modules() if isinstance(m, nn.Linear)]
-    if not linear or linear[-1][1].out_features != num_classes:
+    if not linear:
         raise UsageError(
             f"{name} does not end in a linear layer, whose input the features are: take another network"
         )
