@@ -199,6 +199,12 @@ def cut_lowest(values: np.ndarray, ids: np.ndarray, beta: float) -> tuple[np.nda
     return stay[np.argsort(ids[stay])], cut[order_by_score(values[cut], ids[cut], "highest")]
 
 
+def cut_share(fraction: float) -> float:
+    """beta, the share that CCS and D2 cut, by the fraction kept: 0.3 at 10%, 0.1 at 20 and 30%, 0 from 50%
+    (the appendix of Zheng et al. 2023, CIFAR-10), linear in between and constant outside."""
+    return round(float(np.interp(fraction, (0.1, 0.2, 0.3, 0.5, 0.7), (0.3, 0.1, 0.1, 0.0, 0.0))), 9)
+
+
 def interleave(picks: Sequence[np.ndarray]) -> np.ndarray:
     """One order from several, such as the picks of each class: all the first ones, all the second, ..."""
     turns = np.concatenate([np.arange(len(of_class)) for of_class in picks])

@@ -16,6 +16,7 @@ from deepcore.method import CoresetMethod
 from methods.aum import AUM
 from methods.ccs import CCS
 from methods.cld import CLD
+from methods.d2 import D2
 from methods.dual import DUAL
 from methods.dynunc import DynUnc
 from methods.el2n import EL2N
@@ -38,6 +39,7 @@ METHODS: dict[str, type[CoresetMethod]] = {
     "GraNd": GraNd,
     "AUM": AUM,
     "CCS": CCS,
+    "D2": D2,
     "TDDS": TDDS,
     "DynUnc": DynUnc,
     "DUAL": DUAL,

@@ -12,14 +12,12 @@ from deepcore.checks import UsageError, check_choice, check_positive
 from deepcore.method import Facts, ScoreMethod
 from deepcore.proxy import ProxyRun
 from deepcore.samplers import Sampler, Strata
+from deepcore.selection import cut_share
 from deepcore.signals import Signal
 from methods.aum import AUM
 from methods.el2n import EL2N
 from methods.forgetting import Forgetting
 
-# beta by fraction kept: the paper's appendix, CIFAR-10
-_FRACTIONS = (0.1, 0.2, 0.3, 0.5, 0.7)
-_BETAS = (0.3, 0.1, 0.1, 0.0, 0.0)
 _DIFFICULTIES = {"aum": AUM(of="probability"), "el2n": EL2N(), "forgetting": Forgetting()}
 
 
@@ -85,9 +83,7 @@ class CCS(ScoreMethod):
 
     def resolve(self, fraction: float) -> CCS:
         """With beta set for the fraction kept."""
-        if self.beta is not None:
-            return self
-        return dataclasses.replace(self, beta=round(float(np.interp(fraction, _FRACTIONS, _BETAS)), 9))
+        return self if self.beta is not None else dataclasses.replace(self, beta=cut_share(fraction))
 
     def make_sampler(self) -> Sampler:
         sampler = super().make_sampler()

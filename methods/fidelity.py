@@ -54,7 +54,7 @@ def _row(name: str, cls: type[CoresetMethod]) -> list[str]:
     scored = isinstance(method, ScoreMethod)
     sampling = method.own_sampler if scored else "its own"
     shared = {field.name for field in dataclasses.fields(ScoreMethod)}
-    own = [f"{f.name}={f.default}" for f in dataclasses.fields(cls) if f.name not in shared]
+    own = [f"{f.name}={f.default}" for f in dataclasses.fields(cls) if f.compare and f.name not in shared]
     cells = [
         name,
         cls.paper,

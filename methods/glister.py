@@ -10,17 +10,18 @@ import torch
 
 from deepcore.checks import UsageError, check_choice, check_positive
 from deepcore.last_layer import Argmax, LastLayer, MovedGradient
-from deepcore.method import CoresetMethod
+from deepcore.method import CoresetMethod, Facts
 from deepcore.proxy import ProxyRun
-from deepcore.selection import Budget, Selection, class_quotas, interleave
+from deepcore.selection import Budget, Selection, groups, interleave
 from deepcore.signals import Signal
+from deepcore.threads import threads_for
 
 
 @dataclass(frozen=True)
 class Glister(CoresetMethod):
     """Pick after pick, the candidate whose gradient step lowers the validation loss most (Killamsetty et al.
-    2021, "GLISTER: Generalization based Data Subset Selection", AAAI; Eq. 4 and Algorithm 2), over the last
-    layer, by Taylor expansion.
+    2021, "GLISTER: Generalization based Data Subset Selection for Efficient and Robust Learning"), over the
+    last layer, by Taylor expansion.
 
     With h the penultimate features, p = softmax(logits), r = p - onehot(y), the gradient of a row's own loss
     in the last layer is `g_i = r_i outer [1, h_i]`, C x (D+1). With S the picks so far, the layer moves by
@@ -40,9 +41,8 @@ class Glister(CoresetMethod):
     whatever the rounding of a matrix product. Memory: 8 (n + Q)(D + 1 + 3 C) bytes, n the largest class (all
     N without class balance); never n x C x (D+1), never N x N.
 
-    Deviations: needs no last layer, since only its move is used. The authors' CORDS sums the gradients of S
-    (`step="sum"`) and refreshes v 15 times in all (`picks_per_refresh=ceil(k / 15)`). DeepCore passes the
-    train set for the validation set, and a typing error there leaves v as it was at first: `refresh=False`.
+    Needs no last layer, since only its move counts. DeepCore's typing error (v never moves) is
+    `refresh=False`; CORDS is `step="sum"` with `picks_per_refresh=ceil(k / 15)`.
 
     Attributes:
         eta: length of the step.
@@ -60,6 +60,19 @@ class Glister(CoresetMethod):
 
     name: ClassVar[str] = "Glister"
     paper: ClassVar[str] = "Killamsetty et al., AAAI 2021"
+    facts: ClassVar[Facts] = Facts(
+        code="decile-team/cords",
+        rule="greedy argmax of <g_i, v>, v the validation gradient after the last layer's step on the picks",
+        balance="each class for itself, with its quota and validation rows; the paper: over the whole pool",
+        anchor="tests/test_glister.py::test_gain_is_an_autograd_step_of_the_last_layer",
+        deviations=(
+            "one selection from the last checkpoint, as in DeepCore; the paper selects again during training",
+            "step=mean is DeepCore's design; CORDS sums the gradients (`step=sum`) and refreshes 15 times in "
+            "all (`picks_per_refresh`)",
+            "the split's validation rows; DeepCore passes the train set, and never moves the layer "
+            "(`refresh=false`)",
+        ),
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -83,32 +96,31 @@ class Glister(CoresetMethod):
         Raises:
             UsageError: no validation row (of a class with a share of the budget, when class-balanced).
         """
-        order = np.argsort(run.ids)  # positions by id: the first of equal gains is the lowest id
-        if not self.class_balanced:
-            return Selection(run.ids[self._pick(run, order, np.arange(len(run.val_labels)), budget.k, "")])
-        quotas = class_quotas(run.labels, budget.k, run.num_classes)
-        picks = []
-        for c in np.flatnonzero(quotas):
-            of_class = order[run.labels[order] == c]
-            val_rows = np.flatnonzero(run.val_labels == c)
-            picks.append(self._pick(run, of_class, val_rows, int(quotas[c]), f" of class {c}"))
+        picks = []  # positions by id: of equal gains the first is the lowest id
+        for rows, quota in groups(np.argsort(run.ids), run.labels, budget.k, self.class_balanced):
+            val_rows, whose = np.arange(len(run.val_labels)), ""
+            if self.class_balanced:
+                c = run.labels[rows[0]]
+                val_rows, whose = np.flatnonzero(run.val_labels == c), f" of class {c}"
+            if len(val_rows) == 0:
+                raise UsageError(
+                    f"Glister: no validation row{whose}: hold out more with --val_fraction, "
+                    "or set class_balanced=false for one choice over all classes"
+                )
+            picks.append(rows[self._pick(run, rows, val_rows, quota)])
         return Selection(run.ids[interleave(picks)])
 
-    def _pick(self, run: ProxyRun, rows: np.ndarray, val_rows: np.ndarray, k: int, whose: str) -> np.ndarray:
-        """The first k greedy picks among the positions `rows`, in order of picking."""
-        if len(val_rows) == 0:
-            raise UsageError(
-                f"Glister: no validation row{whose}: hold out more with --val_fraction, "
-                "or set class_balanced=false for one choice over all classes"
-            )
+    def _pick(self, run: ProxyRun, rows: np.ndarray, val_rows: np.ndarray, k: int) -> np.ndarray:
+        """The first k greedy picks among the positions `rows`, as indices into them, in order of picking."""
         device = torch.device(self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
         candidates = LastLayer.of(run, rows, device, val=False)
         validation = MovedGradient(LastLayer.of(run, val_rows, device, val=True), self.eta, self.step)
         argmax = Argmax(candidates)
         picks = np.empty(k, dtype=np.int64)
-        for t in range(k):
-            if t == 0 or (self.refresh and t % self.picks_per_refresh == 0):
-                v = validation.gradient()
-            picks[t] = argmax.pick(v)
-            validation.add(candidates.errors[picks[t]], candidates.inputs[picks[t]])
-        return rows[picks]
+        with threads_for(2 * candidates.errors.shape[1] * candidates.inputs.shape[1]):
+            for t in range(k):
+                if t == 0 or (self.refresh and t % self.picks_per_refresh == 0):
+                    v = validation.gradient()
+                picks[t] = argmax.pick(v)
+                validation.add(candidates.errors[picks[t]], candidates.inputs[picks[t]])
+        return picks
