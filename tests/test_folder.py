@@ -1,5 +1,7 @@
 """Image folders: the crops, streaming through workers, layouts, and broken files."""
 
+import csv
+import json
 import os
 import warnings
 
@@ -8,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+import main
 from deepcore import data, seeding
 from deepcore.checks import UsageError
 from deepcore.data.folder import SUFFIXES
@@ -299,3 +302,35 @@ def test_the_fingerprint_follows_names_sizes_and_crops(tmp_path):
     (tmp_path / "val" / "cat" / "cat_0.png").rename(tmp_path / "val" / "cat" / "cat_9.png")
     prints.append(load(tmp_path).fingerprint)
     assert len(set(prints)) == 4
+
+
+# --- the command line ------------------------------------------------------------------------------------
+
+
+def test_a_folder_runs_end_to_end_and_the_files_name_the_images(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_folder(tmp_path / "pets", per_class=9)
+    (tmp_path / "pets" / "train" / "dog" / "dog_4.png").write_bytes(b"no image")
+    command = [
+        *("--dataset", "ImageFolder", "--data_path", "pets", "--image_size", "16", "--resize", "20"),
+        *("--model", "LeNet", "--workers", "0", "--epochs", "3", "--num_exp", "1", "--fraction", "0.5"),
+        *("--selection", "CLD", "Random", "Full"),
+    ]
+    with pytest.warns(UserWarning, match="row 13, train/dog/dog_4.png, cannot be read"):
+        assert main.main(command) == 0
+    out = capsys.readouterr()
+    assert [line.split()[0] for line in out.out.splitlines()[2:]] == ["CLD", "Random", "Full"]
+    assert "ignored" not in out.err
+    paths = [os.fsdecode(path) for path in load(tmp_path / "pets").paths]
+    for stem, count in (("scores", 24), ("f0.5", 12)):
+        (file,) = (tmp_path / "runs" / "selections").glob(f"*CLD*/{stem}.csv")
+        rows = list(csv.DictReader(file.open()))
+        assert len(rows) == count
+        assert all(row["path"] == paths[int(row["id"])] for row in rows)
+    (file,) = (tmp_path / "runs" / "selections").glob("*Random*/f0.5.npz")
+    chosen = np.load(file, allow_pickle=False)
+    assert [paths[i] for i in chosen["ids"]] == chosen["paths"].tolist()
+    accuracies = [json.loads(p.read_text())["accuracy"] for p in (tmp_path / "runs" / "rows").glob("*.json")]
+    assert len(accuracies) == 3
+    assert main.main(command) == 0  # nothing is read again: every row is there
+    assert "trains" not in capsys.readouterr().err
