@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from deepcore.flags import IGNORED_FLAGS, PROXY_FLAGS, RECIPE_FLAGS, parser
+from deepcore.flags import FOLDER_FLAGS, IGNORED_FLAGS, PROXY_FLAGS, RECIPE_FLAGS, parser
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -51,7 +51,11 @@ def run(args: argparse.Namespace) -> int:
     for flag, why in IGNORED_FLAGS.items():
         if getattr(args, flag) is not None:
             progress.say(f"--{flag} is ignored: {why}")
-    data = datasets.load(args.dataset, data_path=args.data_path, download=args.download)
+    folder_flags = {flag: getattr(args, flag) for flag in FOLDER_FLAGS}
+    data = datasets.load(args.dataset, data_path=args.data_path, download=args.download, **folder_flags)
+    for flag, value in folder_flags.items():
+        if value is not None and isinstance(data.train, datasets.TensorRows):
+            progress.say(f"--{flag} is ignored: {data.name} is no folder of images, it lives in memory")
     harness = Harness(
         experiment(args, data),
         data,
@@ -166,7 +170,7 @@ def listing() -> str:
             "sampler=top|strata|beta\n"
             f"aliases: {', '.join(f'{alias} is {name}' for alias, name in methods.ALIASES.items())}",
             f"data sets: {', '.join(DATASETS)}, PATH.npz",
-            f"networks: {', '.join(NETS)}",
+            f"networks: {', '.join(NETS)}, and torchvision's classification models by name",
             f"recipes: {', '.join(RECIPES)}",
         ]
     )

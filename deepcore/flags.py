@@ -12,7 +12,6 @@ IGNORED_FLAGS = {  # DeepCore's flags that mean nothing here, and why
     "selection_test_fraction": "the proxy never sees the test set",
     "num_eval": "each seed trains one target per method; give --num_exp",
     "resume": "the same command goes on by itself where it stopped",
-    "workers": "these data sets live in memory, without worker processes",
     "submodular": "no method here takes it; fields are set as in --selection NAME:field=value",
     "submodular_greedy": "no method here takes it; fields are set as in --selection NAME:field=value",
     "uncertainty": "no method here takes it; fields are set as in --selection NAME:field=value",
@@ -28,6 +27,7 @@ PROXY_FLAGS = {
     "selection_optimizer": "optimizer",
     "selection_nesterov": "nesterov",
 }
+FOLDER_FLAGS = ("workers", "image_size", "resize")  # they mean something for folders of images only
 RECIPE_FLAGS = (
     *("epochs", "steps", "optimizer", "lr", "min_lr", "momentum", "nesterov", "weight_decay"),
     *("scheduler", "gamma", "step_size", "augment"),
@@ -64,6 +64,25 @@ def parser() -> argparse.ArgumentParser:
     add("--dataset", default="Digits", metavar="NAME", help="a name of --list, or PATH.npz (default Digits)")
     add("--data_path", default="data", metavar="DIR", help="folder of the data set's files (default data)")
     add("--download", action="store_true", help="fetch missing files into --data_path")
+    add(
+        "--workers",
+        "-j",
+        type=int,
+        metavar="N",
+        help="processes that read image folders (default: CPUs, up to 8)",
+    )
+    add(
+        "--image_size",
+        type=int,
+        metavar="PX",
+        help="side of the crops of image folders (default 224; Tiny: 64)",
+    )
+    add(
+        "--resize",
+        type=int,
+        metavar="PX",
+        help="shorter side before the central crop (default 256; Tiny: 64)",
+    )
     add("--model", metavar="NET", help="target network (default: the data set's)")
     add(
         "--cross",
@@ -172,7 +191,7 @@ def parser() -> argparse.ArgumentParser:
 
     add = p.add_argument_group("DeepCore's flags without a meaning here (accepted, and said)").add_argument
     short = {"test_interval": "-ti", "test_fraction": "-tf", "selection_test_interval": "-sti",
-             "selection_test_fraction": "-stf", "resume": "-r", "workers": "-j"}  # fmt: skip
+             "selection_test_fraction": "-stf", "resume": "-r"}  # fmt: skip
     for flag, why in IGNORED_FLAGS.items():
         add(f"--{flag}", *([short[flag]] if flag in short else []), metavar="X", help=why)
     return p

@@ -319,6 +319,7 @@ class _Runs:
                 folder=self.harness.folder / "selections",
                 name=f"{self.harness.data.name}-seed{self.seed}",
                 device=self.harness.device,
+                paths=self.harness.data.paths,
             )
         return self._selected[method, fraction]
 

@@ -52,11 +52,13 @@ def select_and_save(
     folder: Path,
     name: str,
     device: torch.device,
+    paths: np.ndarray | None = None,
 ) -> Selected:
     """Score (through `cache`), select, check, and write scores and ids under `folder`.
 
     The files are `<name>-<method>-<fingerprint>/scores.npz|csv` and `.../f<fraction>.npz|csv`: original row
-    ids, label, score and rank (1 is best), for numpy, pandas or `torch.utils.data.Subset`.
+    ids, label, score and rank (1 is best), for numpy, pandas or `torch.utils.data.Subset`; and the file of
+    each row, where `paths` gives those of all original rows.
     """
     resolved = method.resolve(budget.fraction) if method.uses_fraction else method
     rng = stream(seed, "select", method.name, budget.fraction)
@@ -76,7 +78,7 @@ def select_and_save(
     if method.uses_fraction and budget.k < classes:
         notes.append(f"the budget of {budget.k} is below one row for each of the {classes} classes")
     selection = Selection(selection.rows, selection.weights, selection.scores, tuple(notes))
-    _save(method, resolved, run, budget, selection, folder, name)
+    _save(method, resolved, run, budget, selection, folder, name, paths)
     peak = peak_memory(device)
     return Selected(selection, score_seconds, select_seconds, peak, signal_bytes(resolved, run))
 
@@ -111,6 +113,7 @@ def _save(
     selection: Selection,
     folder: Path,
     name: str,
+    paths: np.ndarray | None,
 ) -> None:
     """The selected ids and, where there are scores, all scores."""
     mark = fingerprint(method.spec(), run.spec["identity"])
@@ -127,6 +130,8 @@ def _save(
     columns["rank"] = np.arange(1, len(selection.rows) + 1)
     if selection.weights is not None:
         columns["weight"] = selection.weights
+    if paths is not None:
+        columns["path"] = _names(paths[selection.rows])
     stem = f"f{budget.fraction:g}" if method.uses_fraction else "all"
     _write_both(folder / stem, columns)
     if selection.scores is not None:
@@ -137,8 +142,15 @@ def _save(
             "score": selection.scores,
             "rank": rank(selection.scores, run.ids, keep),
         }
+        if paths is not None:
+            every["path"] = _names(paths[run.ids])
         suffix = "" if resolved == method else f"-{stem}"
         _write_both(folder / f"scores{suffix}", every)
+
+
+def _names(paths: np.ndarray) -> np.ndarray:
+    """File names as text; what is not text comes out escaped."""
+    return np.array([path.decode(errors="backslashreplace") for path in paths])
 
 
 def _write_both(stem: Path, columns: dict[str, np.ndarray]) -> None:

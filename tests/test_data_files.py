@@ -11,6 +11,7 @@ import pytest
 import torch
 from scipy.io import savemat
 
+import main
 from deepcore import data
 from deepcore.checks import UsageError
 from deepcore.data import cifar, idx, mat
@@ -304,6 +305,19 @@ def test_cifar_download_checks_the_md5_through_torchvision(tmp_path, monkeypatch
     for _ in range(2):
         assert len(data.load("CIFAR100", data_path=tmp_path, download=True).train) == 200
     assert asked == [("http://x/c.tgz", str(tmp_path), "c.tgz", "abc")]
+
+
+def test_a_cifar_archive_runs_end_to_end(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_cifar(tmp_path / "data", "CIFAR100")
+    command = [
+        *("--dataset", "CIFAR100", "--model", "LeNet", "--epochs", "3", "--num_exp", "1"),
+        *("--selection", "CLD", "Random", "--fraction", "0.5", "--workers", "2"),
+    ]
+    assert main.main(command) == 0
+    out = capsys.readouterr()
+    assert [line.split()[0] for line in out.out.splitlines()[2:]] == ["CLD", "Random"]
+    assert "--workers is ignored: CIFAR100 is no folder of images" in out.err
 
 
 # --- SVHN ------------------------------------------------------------------------------------------------

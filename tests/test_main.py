@@ -201,8 +201,9 @@ def test_deepcore_s_flags_without_a_meaning_are_accepted_and_said(call):
     short = ["--selection", "Random", "--epochs", "1", "--num_exp", "1"]
     status, _, err = call(*short, "-ti", "5", "--workers", "4", "--submodular", "GraphCut")
     assert status == 0
-    for flag in ("test_interval", "workers", "submodular"):
+    for flag in ("test_interval", "submodular"):
         assert f"--{flag} is ignored: {IGNORED_FLAGS[flag]}" in err
+    assert "--workers is ignored: Digits is no folder of images" in err
 
 
 def test_deepcore_s_spellings_reach_the_recipe(call, tmp_path):

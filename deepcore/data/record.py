@@ -10,6 +10,8 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from deepcore.checks import check_positive
+
 
 class Rows(Protocol):
     """One part (train or test) of a data set. Row i is original row i, for ever: ids are positions here.
@@ -40,10 +42,28 @@ class Rows(Protocol):
 
 @dataclass(frozen=True)
 class Source:
-    """Where a loader finds its files: in the folder `path`; `download`: fetch what is missing there."""
+    """Where a loader finds its files, and how it reads them.
+
+    Attributes:
+        path: folder.
+        download: fetch what is missing there.
+        workers: processes that read image folders; None for one per CPU, at most 8.
+        image_size, resize: of image folders, in pixels: the crops' side, and the shorter side before the
+            central crop; None for the data set's.
+    """
 
     path: Path
     download: bool = False
+    workers: int | None = None
+    image_size: int | None = None
+    resize: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.workers is not None:
+            check_positive("workers", self.workers, zero=True, whole=True)
+        for name in ("image_size", "resize"):
+            if getattr(self, name) is not None:
+                check_positive(name, getattr(self, name), whole=True)
 
 
 @dataclass(frozen=True)
@@ -61,6 +81,8 @@ class LabeledData:
         val_fraction: default share of the train part held out for validation.
         kinds: what is known of each train row, (N,) str such as "easy", "hard", "mislabelled"; None if
             nothing is.
+        paths: of each train row's file below the data set's folder, (N,) bytes for os.fsdecode; None for data
+            that are not a file per row.
     """
 
     name: str
@@ -72,3 +94,4 @@ class LabeledData:
     recipe: str = "paper-cifar"
     val_fraction: float = 0.1
     kinds: np.ndarray | None = None
+    paths: np.ndarray | None = None
