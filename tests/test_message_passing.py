@@ -80,6 +80,11 @@ def test_forward_by_hand():
     assert received.tolist() == [5.0 + 25.0, 0.0, 2.0]
 
 
+def test_edges_of_a_node_go_by_distance_then_target():
+    graph = Graph.of_edges(3, np.array([1, 0, 0]), np.array([0, 2, 1]), np.array([0.0, 1.0, 1.0]))
+    assert (graph.starts.tolist(), graph.targets.tolist()) == ([0, 2, 3, 3], [1, 2, 0])
+
+
 def test_symmetric_has_every_edge_and_its_reverse_once():
     graph = Graph.of_edges(4, np.array([0, 1, 1, 3]), np.array([1, 0, 2, 1]), np.array([1.0, 1.0, 2.0, 3.0]))
     both = graph.symmetric()
