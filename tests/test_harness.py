@@ -15,11 +15,13 @@ from tiny import SHORT, images, short
 
 import methods
 from deepcore import harness as harness_module
+from deepcore.checks import StoredMismatch, UsageError
 from deepcore.config import ExperimentSpec
 from deepcore.data import load
 from deepcore.harness import Harness
 from deepcore.method import ScoreMethod
 from deepcore.progress import Progress
+from deepcore.report import summarise
 from deepcore.results import RowStore, read_row
 from deepcore.signals import Signal
 
@@ -178,6 +180,27 @@ def test_a_finished_row_is_not_run_again_and_more_seeds_add_only_theirs(tmp_path
     assert len(trained) == 3  # another recipe is another row
 
 
+def test_two_names_of_one_experiment_are_one_training_and_two_lines(tmp_path, monkeypatch):
+    trained = []
+    real = harness_module.train
+    monkeypatch.setattr(harness_module, "train", lambda *a, **k: trained.append(1) or real(*a, **k))
+    names = ["CCS", "CCS:beta=0.1"]  # 0.1 is what CCS resolves to at 20% kept
+    for _ in range(2):  # trained, then found
+        rows = runner(tmp_path, grid(*names, seeds=(0, 1))).run()
+        assert [row.label for row in rows] == names * 2
+        assert [(s.method, s.n) for s in summarise(rows)] == [(name, 2) for name in names]
+    assert len(trained) == 2
+    assert len(RowStore(tmp_path / "rows").all()) == 2
+
+
+@pytest.mark.parametrize("twice", [{"seeds": (0, 1, 0)}, {"fractions": (0.2, 0.2)}, {"nets": ("MLP", "MLP")}])
+def test_what_would_count_twice_is_refused(twice):
+    with pytest.raises(UsageError, match="given twice"):
+        grid("CLD", **twice)
+    with pytest.raises(UsageError, match="one of the methods"):
+        grid("CLD", "CLD")
+
+
 def test_the_proxy_recipe_does_not_touch_methods_without_proxy(tmp_path, monkeypatch):
     runner(tmp_path, grid("Random")).run()
     monkeypatch.setattr(harness_module, "train", None)
@@ -308,7 +331,6 @@ def test_a_row_of_another_schema_is_refused(tmp_path):
     path = RowStore(tmp_path / "rows").path(row)
     value = json.loads(path.read_text())
     path.write_text(json.dumps({**value, "schema": 99}))
-    from deepcore.checks import StoredMismatch
 
     with pytest.raises(StoredMismatch, match="schema 99"):
         runner(tmp_path, grid("Random")).run()
