@@ -116,6 +116,29 @@ def test_the_images_that_train_the_target_are_those_of_the_selected_ids(tmp_path
     assert labels == y[ids].tolist()
 
 
+def test_the_target_gets_sorted_ids_and_each_its_own_weight(tmp_path, monkeypatch):
+    # sorted: the data order of a seed is of positions, so that an order by score would unpair the methods
+    got = []
+    real = harness_module.train
+
+    def watch(net, data, rows, *args, **options):
+        got.append((rows.tolist(), None if options["weights"] is None else options["weights"].tolist()))
+        return real(net, data, rows, *args, **options)
+
+    monkeypatch.setattr(harness_module, "train", watch)
+    ids = np.random.default_rng(0).permutation(90)[:40]
+    lines = "".join(f"{i},{1 + i}\n" for i in ids)
+    (tmp_path / "weighted.csv").write_text("id,weight\n" + lines)
+    spec = grid("CLD", f"file:{tmp_path / 'weighted.csv'}", target=short(epochs=1))
+    harness = runner(tmp_path / "runs", spec)
+    harness.run()
+    (chosen, equal), (named, weights) = got
+    assert chosen == sorted(chosen)
+    assert equal is None
+    assert named == sorted(set(ids.tolist()) & set(harness.splits[0].train.tolist()))
+    assert weights == [1 + i for i in named]
+
+
 class TestSpy:
     """Raises when the test part is touched before the target's last step."""
 
@@ -178,6 +201,10 @@ def test_a_finished_row_is_not_run_again_and_more_seeds_add_only_theirs(tmp_path
     assert len(more) == 4
     runner(tmp_path, grid("Random", target=short(lr=0.01))).run()
     assert len(trained) == 3  # another recipe is another row
+    runner(tmp_path, grid("Random"), images(seed=1)).run()
+    assert len(trained) == 4  # so are other data of the same name and size
+    runner(tmp_path, grid("CLD", proxy=short(lr=0.01))).run()
+    assert len(trained) == 5  # and another proxy, for a method that reads it
 
 
 def test_two_names_of_one_experiment_are_one_training_and_two_lines(tmp_path, monkeypatch):
