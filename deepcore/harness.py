@@ -33,6 +33,7 @@ from deepcore.threads import threads_for
 from deepcore.train import Plan, class_accuracy, train
 
 TARGET_CHECKPOINT_SECONDS = 60.0  # a target shorter than this is simply run again after a kill
+PARTS = ("proxies", "selections", "rows")  # of the folder of a grid
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class Harness:
             OSError: the disk is full or cannot be written; finished rows stay.
         """
         with locked(self.folder):
-            remove_leftovers(self.folder)
+            remove_leftovers(self.folder, PARTS)
             rows = []
             with self.progress.bar(len(self.pending()), "targets") as advance:
                 for seed in self.spec.seeds:

@@ -15,6 +15,7 @@ from tiny import SHORT, images, short
 
 import methods
 from deepcore import harness as harness_module
+from deepcore import train as train_module
 from deepcore.checks import StoredMismatch, UsageError
 from deepcore.config import ExperimentSpec
 from deepcore.data import load
@@ -235,6 +236,28 @@ def test_the_proxy_recipe_does_not_touch_methods_without_proxy(tmp_path, monkeyp
     assert len(RowStore(tmp_path / "rows").all()) == 1
 
 
+def test_a_target_goes_on_from_its_checkpoint_and_leaves_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(harness_module, "TARGET_CHECKPOINT_SECONDS", 0.0)
+    (whole,) = runner(tmp_path / "whole", grid("Random")).run()
+    real, trained = train_module._run_epoch, []
+
+    def stops_in_the_third(*args):
+        if len(trained) == 2:
+            raise KeyboardInterrupt
+        trained.append(1)
+        return real(*args)
+
+    monkeypatch.setattr(train_module, "_run_epoch", stops_in_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        runner(tmp_path / "cut", grid("Random")).run()
+    assert len(list((tmp_path / "cut").glob("target-*.pt"))) == 1
+    monkeypatch.setattr(train_module, "_run_epoch", lambda *args: trained.append(1) or real(*args))
+    (resumed,) = runner(tmp_path / "cut", grid("Random")).run()
+    assert len(trained) == 4
+    assert resumed.content() == whole.content()
+    assert not list(tmp_path.glob("*/target-*.pt"))
+
+
 @dataclass(frozen=True)
 class Breaks(ScoreMethod):
     """Fails until told otherwise."""
@@ -351,6 +374,17 @@ def test_a_budget_below_one_per_class_is_allowed_and_said(tmp_path):
     (row,) = runner(tmp_path, grid("Random", fractions=(0.02,))).run()
     assert row.k == 1
     assert any("below one row for each of the 3 classes" in note for note in row.notes)
+
+
+def test_half_written_files_of_ours_are_removed_and_nobody_else_s(tmp_path):
+    ours = [tmp_path / name for name in (".target-1.pt.12.tmp", "rows/.a.json.7.tmp", "proxies/p/.s.9.tmp")]
+    others = [tmp_path / name for name in ("thesis/.chapter.12.tmp", ".notes.tmp", "rows/a.json.7.tmp")]
+    for path in (*ours, *others):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{")
+    runner(tmp_path, grid("Random")).run()
+    assert not any(path.exists() for path in ours)
+    assert all(path.exists() for path in others)
 
 
 def test_a_row_of_another_schema_is_refused(tmp_path):
