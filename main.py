@@ -104,17 +104,19 @@ def experiment(args: argparse.Namespace, data: Any) -> Any:
 
 
 def methods_of(args: argparse.Namespace) -> tuple[Any, ...]:
-    """The methods of --selection, with --record and --balance where a method does not set them itself."""
+    """The methods of --selection, with --record and --balance where they change something (what reads no
+    recording, or has no budget, stays the row that it is) and --selection does not say otherwise."""
     import methods
 
     chosen = []
     for text in args.selection:
         method = methods.parse(text)
-        if args.record and method.record is None:
-            method = dataclasses.replace(method, record=args.record)
-        if not args.balance:
-            method = dataclasses.replace(method, class_balanced=False)
-        chosen.append(method)
+        common: dict[str, Any] = {}
+        if args.record and method.needs and method.mode != args.record:
+            common["record"] = args.record
+        if not args.balance and method.uses_fraction:
+            common["class_balanced"] = False
+        chosen.append(methods.parse(text, **common) if common else method)
     return tuple(dict.fromkeys(chosen))
 
 

@@ -121,6 +121,9 @@ class ExperimentSpec:
     def __post_init__(self) -> None:
         if not (self.seeds and self.methods and self.fractions and self.nets):
             raise UsageError("an experiment needs at least one seed, method, fraction and net")
+        for name in ("seeds", "methods", "fractions", "nets"):
+            if len(set(getattr(self, name))) < len(getattr(self, name)):
+                raise UsageError(f"one of the {name} is given twice: its rows would count twice")
         for fraction in self.fractions:
             check_fraction(fraction)
         if not 0 < self.val_fraction < 1:

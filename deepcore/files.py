@@ -8,7 +8,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,9 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Delete temporary files that a killed process left in `folder` or below. Call it with the lock held."""
-    for path in folder.rglob(".*.tmp"):
+def remove_leftovers(folder: Path, parts: Iterable[str]) -> None:
+    """Delete the temporary files of `write_bytes` that a killed process left in `folder` itself and anywhere
+    below its `parts`; what else lies in `folder` is not ours. Call it with the lock held."""
+    name = ".*.[0-9]*.tmp"
+    for path in [*folder.glob(name), *(path for part in parts for path in (folder / part).rglob(name))]:
         path.unlink(missing_ok=True)

@@ -33,6 +33,7 @@ from deepcore.threads import threads_for
 from deepcore.train import Plan, class_accuracy, train
 
 TARGET_CHECKPOINT_SECONDS = 60.0  # a target shorter than this is simply run again after a kill
+PARTS = ("proxies", "selections", "rows")  # of the folder of a grid
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class Harness:
             OSError: the disk is full or cannot be written; finished rows stay.
         """
         with locked(self.folder):
-            remove_leftovers(self.folder)
+            remove_leftovers(self.folder, PARTS)
             rows = []
             with self.progress.bar(len(self.pending()), "targets") as advance:
                 for seed in self.spec.seeds:
@@ -105,22 +106,22 @@ class Harness:
             return rows
 
     def _run_seed(self, seed: int, advance: Callable[[], None]) -> list[ResultRow]:
-        cells = list(self.cells(seed))
-        done = {cell: self.rows.finished(self.blank(cell)) for cell in cells}
-        pending = [cell for cell in cells if done[cell] is None]
         runs = _Runs(self, seed)
-        for cell in pending:
-            try:
-                row = self._run_cell(cell, runs)
-            except (StoredMismatch, OSError):
-                raise
-            except Exception as error:
-                row = self._failed(cell, error)
-            self.rows.save(row)
-            self._tell(row)
-            done[cell] = row
-            advance()
-        return [row for row in done.values() if row is not None]
+        rows = []
+        for cell in self.cells(seed):
+            row = self.rows.finished(self.blank(cell))
+            if row is None:
+                try:
+                    row = self._run_cell(cell, runs)
+                except (StoredMismatch, OSError):
+                    raise
+                except Exception as error:
+                    row = self._failed(cell, error)
+                self.rows.save(row)
+                self._tell(row)
+                advance()
+            rows.append(row)
+        return rows
 
     def _run_cell(self, cell: Cell, runs: _Runs) -> ResultRow:
         """Select, train a fresh target on the selection, test it once."""

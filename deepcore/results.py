@@ -106,12 +106,13 @@ class RowStore:
         return self.folder / ("-".join(parts).replace("/", "_").replace(":", "_") + ".json")
 
     def finished(self, row: ResultRow) -> ResultRow | None:
-        """The stored row of the same fingerprint if it is there and ok."""
+        """The stored row of the same fingerprint if it is there and ok, under the label of `row`: two labels
+        may come to the same once their fields are resolved ("CCS" and "CCS:beta=0.3" at 10% kept)."""
         path = self.path(row)
         if not path.exists():
             return None
         stored = read_row(path)
-        return stored if stored.status == "ok" else None
+        return dataclasses.replace(stored, label=row.label) if stored.status == "ok" else None
 
     def save(self, row: ResultRow) -> None:
         """Write or replace the row's file."""

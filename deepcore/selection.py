@@ -41,7 +41,8 @@ class Selection:
 
     Attributes:
         rows: (k,) unique original row ids, best first.
-        weights: (k,) float64 training weights aligned with rows, or None for equal weights.
+        weights: (k,) float64 training weights aligned with rows, finite, none below 0 and not all 0; None for
+            equal weights.
         scores: (N,) float64 scores of all candidates aligned with the pool's ids, or None.
         notes: what the user should know of how it came about (refills, ties), one sentence each.
     """
@@ -62,6 +63,11 @@ class Selection:
         object.__setattr__(self, "rows", rows.astype(np.int64))
         if self.weights is not None and np.shape(self.weights) != rows.shape:
             raise DeepcoreError(f"{np.shape(self.weights)} weights for {rows.shape} rows")
+        if self.weights is not None:
+            weights = np.asarray(self.weights, dtype=np.float64)
+            if not (np.isfinite(weights) & (weights >= 0)).all() or not weights.any():
+                raise DeepcoreError("the weights of a selection are finite, none below 0, and not all 0")
+            object.__setattr__(self, "weights", weights)
 
     def check_within(self, ids: np.ndarray, k: int | None = None) -> None:
         """All rows are in the pool `ids`, and there are `k` of them; DeepcoreError otherwise."""

@@ -55,8 +55,10 @@ def get(name: str) -> type[CoresetMethod]:
     return METHODS[ALIASES.get(name) or check_choice("method", name, [*METHODS, *ALIASES, FromFile.name])]
 
 
-def parse(text: str) -> CoresetMethod:
+def parse(text: str, **defaults: Any) -> CoresetMethod:
     """An instance from `Name` or `Name:field=value,field=value`, or `file:PATH`.
+
+    `defaults` are for fields that `text` does not set.
 
     Values are read by the field's type: whole numbers, numbers, true/false, none (where the field may be
     None), text.
@@ -80,7 +82,7 @@ def parse(text: str) -> CoresetMethod:
         if key in values:
             raise UsageError(f"{text!r}: the field {key} is set twice")
         values[key] = _value(raw, valid[key], f"{name}:{key}")
-    return cls(**values)
+    return cls(**{**defaults, **values})
 
 
 def _value(raw: str, hint: Any, where: str) -> Any:

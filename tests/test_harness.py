@@ -15,11 +15,14 @@ from tiny import SHORT, images, short
 
 import methods
 from deepcore import harness as harness_module
+from deepcore import train as train_module
+from deepcore.checks import StoredMismatch, UsageError
 from deepcore.config import ExperimentSpec
 from deepcore.data import load
 from deepcore.harness import Harness
 from deepcore.method import ScoreMethod
 from deepcore.progress import Progress
+from deepcore.report import summarise
 from deepcore.results import RowStore, read_row
 from deepcore.signals import Signal
 
@@ -114,6 +117,29 @@ def test_the_images_that_train_the_target_are_those_of_the_selected_ids(tmp_path
     assert labels == y[ids].tolist()
 
 
+def test_the_target_gets_sorted_ids_and_each_its_own_weight(tmp_path, monkeypatch):
+    # sorted: the data order of a seed is of positions, so that an order by score would unpair the methods
+    got = []
+    real = harness_module.train
+
+    def watch(net, data, rows, *args, **options):
+        got.append((rows.tolist(), None if options["weights"] is None else options["weights"].tolist()))
+        return real(net, data, rows, *args, **options)
+
+    monkeypatch.setattr(harness_module, "train", watch)
+    ids = np.random.default_rng(0).permutation(90)[:40]
+    lines = "".join(f"{i},{1 + i}\n" for i in ids)
+    (tmp_path / "weighted.csv").write_text("id,weight\n" + lines)
+    spec = grid("CLD", f"file:{tmp_path / 'weighted.csv'}", target=short(epochs=1))
+    harness = runner(tmp_path / "runs", spec)
+    harness.run()
+    (chosen, equal), (named, weights) = got
+    assert chosen == sorted(chosen)
+    assert equal is None
+    assert named == sorted(set(ids.tolist()) & set(harness.splits[0].train.tolist()))
+    assert weights == [1 + i for i in named]
+
+
 class TestSpy:
     """Raises when the test part is touched before the target's last step."""
 
@@ -176,6 +202,31 @@ def test_a_finished_row_is_not_run_again_and_more_seeds_add_only_theirs(tmp_path
     assert len(more) == 4
     runner(tmp_path, grid("Random", target=short(lr=0.01))).run()
     assert len(trained) == 3  # another recipe is another row
+    runner(tmp_path, grid("Random"), images(seed=1)).run()
+    assert len(trained) == 4  # so are other data of the same name and size
+    runner(tmp_path, grid("CLD", proxy=short(lr=0.01))).run()
+    assert len(trained) == 5  # and another proxy, for a method that reads it
+
+
+def test_two_names_of_one_experiment_are_one_training_and_two_lines(tmp_path, monkeypatch):
+    trained = []
+    real = harness_module.train
+    monkeypatch.setattr(harness_module, "train", lambda *a, **k: trained.append(1) or real(*a, **k))
+    names = ["CCS", "CCS:beta=0.1"]  # 0.1 is what CCS resolves to at 20% kept
+    for _ in range(2):  # trained, then found
+        rows = runner(tmp_path, grid(*names, seeds=(0, 1))).run()
+        assert [row.label for row in rows] == names * 2
+        assert [(s.method, s.n) for s in summarise(rows)] == [(name, 2) for name in names]
+    assert len(trained) == 2
+    assert len(RowStore(tmp_path / "rows").all()) == 2
+
+
+@pytest.mark.parametrize("twice", [{"seeds": (0, 1, 0)}, {"fractions": (0.2, 0.2)}, {"nets": ("MLP", "MLP")}])
+def test_what_would_count_twice_is_refused(twice):
+    with pytest.raises(UsageError, match="given twice"):
+        grid("CLD", **twice)
+    with pytest.raises(UsageError, match="one of the methods"):
+        grid("CLD", "CLD")
 
 
 def test_the_proxy_recipe_does_not_touch_methods_without_proxy(tmp_path, monkeypatch):
@@ -183,6 +234,28 @@ def test_the_proxy_recipe_does_not_touch_methods_without_proxy(tmp_path, monkeyp
     monkeypatch.setattr(harness_module, "train", None)
     runner(tmp_path, grid("Random", proxy=short(lr=0.01))).run()
     assert len(RowStore(tmp_path / "rows").all()) == 1
+
+
+def test_a_target_goes_on_from_its_checkpoint_and_leaves_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(harness_module, "TARGET_CHECKPOINT_SECONDS", 0.0)
+    (whole,) = runner(tmp_path / "whole", grid("Random")).run()
+    real, trained = train_module._run_epoch, []
+
+    def stops_in_the_third(*args):
+        if len(trained) == 2:
+            raise KeyboardInterrupt
+        trained.append(1)
+        return real(*args)
+
+    monkeypatch.setattr(train_module, "_run_epoch", stops_in_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        runner(tmp_path / "cut", grid("Random")).run()
+    assert len(list((tmp_path / "cut").glob("target-*.pt"))) == 1
+    monkeypatch.setattr(train_module, "_run_epoch", lambda *args: trained.append(1) or real(*args))
+    (resumed,) = runner(tmp_path / "cut", grid("Random")).run()
+    assert len(trained) == 4
+    assert resumed.content() == whole.content()
+    assert not list(tmp_path.glob("*/target-*.pt"))
 
 
 @dataclass(frozen=True)
@@ -303,12 +376,22 @@ def test_a_budget_below_one_per_class_is_allowed_and_said(tmp_path):
     assert any("below one row for each of the 3 classes" in note for note in row.notes)
 
 
+def test_half_written_files_of_ours_are_removed_and_nobody_else_s(tmp_path):
+    ours = [tmp_path / name for name in (".target-1.pt.12.tmp", "rows/.a.json.7.tmp", "proxies/p/.s.9.tmp")]
+    others = [tmp_path / name for name in ("thesis/.chapter.12.tmp", ".notes.tmp", "rows/a.json.7.tmp")]
+    for path in (*ours, *others):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{")
+    runner(tmp_path, grid("Random")).run()
+    assert not any(path.exists() for path in ours)
+    assert all(path.exists() for path in others)
+
+
 def test_a_row_of_another_schema_is_refused(tmp_path):
     (row,) = runner(tmp_path, grid("Random")).run()
     path = RowStore(tmp_path / "rows").path(row)
     value = json.loads(path.read_text())
     path.write_text(json.dumps({**value, "schema": 99}))
-    from deepcore.checks import StoredMismatch
 
     with pytest.raises(StoredMismatch, match="schema 99"):
         runner(tmp_path, grid("Random")).run()

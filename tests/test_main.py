@@ -236,6 +236,21 @@ def test_the_proxy_s_own_recipe_and_a_target_in_steps(call, tmp_path):
         assert row["method_spec"]["class_balanced"] is False
 
 
+def test_record_and_balance_reach_the_methods_that_they_mean_something_to(tmp_path):
+    path = tmp_path / "ids.csv"
+    path.write_text("id\n3\n")
+    texts = ["CLD", "CLD:record=post_epoch,class_balanced=true", "AUM", "Random", "Full", f"file:{path}"]
+    args = parser().parse_args(["--selection", *texts, "--record", "online", "--balance", "false"])
+    assert [method.label() for method in main.methods_of(args)] == [
+        "CLD:record=online,class_balanced=False",
+        "CLD:record=post_epoch",  # its own words come first
+        "AUM:class_balanced=False",  # online anyhow
+        "Random:class_balanced=False",
+        "Full",
+        f"file:{path}",
+    ]
+
+
 def test_list_and_help(call):
     status, out, _ = call("--list")
     assert status == 0

@@ -172,6 +172,9 @@ def test_selection_is_checked():
         Selection(np.array([1, 1]))
     with pytest.raises(DeepcoreError, match=r"\(3,\) weights for \(2,\) rows"):
         Selection(np.array([1, 2]), weights=np.ones(3))
+    for weights in ([1, -1], [np.nan, 1], [np.inf, 1], [0, 0]):
+        with pytest.raises(DeepcoreError, match="none below 0, and not all 0"):
+            Selection(np.array([1, 2]), weights=np.array(weights))
     selection = Selection(np.array([4, 1], np.uint8))
     assert selection.rows.dtype == np.int64
     selection.check_within(np.arange(5), 2)

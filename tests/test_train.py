@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from tiny import SHORT, images, short
+from torch import nn
 from torch.nn import functional
 
 from deepcore import nets
@@ -152,6 +153,40 @@ def test_hooks_see_every_row_once_an_epoch():
     for start, end in ((1, ends[0]), (ends[0] + 1, ends[1])):
         seen = sorted(p for batch in log.calls[start:end] for p in batch)
         assert seen == list(range(len(ROWS)))
+
+
+def test_every_epoch_has_its_own_order_augmentation_and_dropout(monkeypatch):
+    def dropping(shape, num_classes):
+        return nets.Net(nn.Sequential(nn.Flatten(), nn.Dropout(0.5)), math.prod(shape), num_classes)
+
+    monkeypatch.setitem(nets.NETS, "dropping", dropping)
+    data = images(augment=True)
+
+    class Watch(Hook):
+        def __init__(self):
+            self.orders, self.features = [], []
+
+        def batch(self, positions, logits, features):
+            self.orders.append(positions.tolist())
+            self.features.append(features[np.argsort(positions)])
+
+    def watched(augment, net, seed=0):
+        hook = Watch()
+        spec = short(epochs=3, batch=64, lr=0.0, augment=augment)  # one batch an epoch, nothing moves
+        fit(spec, net=net, data=data, hooks=[hook], seed=seed)
+        return hook
+
+    def all_differ(values):
+        return not any(np.array_equal(a, b) for a, b in itertools.combinations(values, 2))
+
+    plain = watched(False, "MLP")
+    assert all_differ(plain.orders)
+    assert plain.orders == watched(True, "dropping").orders  # the three streams are apart
+    assert all_differ([*plain.orders, *watched(False, "MLP", seed=1).orders])
+    for a, b in itertools.pairwise(plain.features):
+        torch.testing.assert_close(a, b)  # no augmentation, no dropout: the order alone changes
+    assert all_differ(watched(True, "MLP").features)
+    assert all_differ(watched(False, "dropping").features)
 
 
 @pytest.mark.parametrize("net", ["MLP", "ConvNet"])
