@@ -125,33 +125,35 @@ def proxy_prices(
     *, trajectories: bool, post_epoch: bool, final: bool, epochs: str = "T_proxy", repeats: bool = False
 ) -> tuple[Price, ...]:
     """The passes of a proxy run as this harness makes it: 3 N T, and forward only N for row 0, N T for
-    post_epoch, Q (T + 1), N for the final arrays.
+    post_epoch, Q (T + 1), N for the final arrays; for each repeat 3 N T, and N T for post_epoch.
 
     Args:
         trajectories: some signal of the candidates is recorded every epoch (row 0 comes with it).
         post_epoch: some of them in that mode; its last pass gives the final arrays, too.
         final: logits or features after the last step are kept.
         epochs: the Scenario's symbol for T; never more than T_proxy.
-        repeats: R_early such runs.
+        repeats: R_early runs, the shared one included, each of which is billed for these epochs.
     """
 
     def passes(kind: str) -> Callable[[Scenario], float]:
         def of(s: Scenario) -> float:
             length = min(getattr(s, epochs), s.T_proxy)
             run = Demand(length, length if post_epoch else 0, trajectories, final)
-            return (s.R_early if repeats else 1) * run.passes(s.N, s.Q)[kind]
+            further = s.R_early - 1 if repeats else 0
+            of_one = {"train": s.N * run.epochs, "record": s.N * run.post_epochs}
+            return run.passes(s.N, s.Q)[kind] + further * of_one.get(kind, 0)
 
         return of
 
     r = "R " if repeats else ""
     prices = [Price("proxy", f"3 {r}N {epochs} f", passes("train"), backward=True)]
     if post_epoch:
-        prices.append(Price("record", f"{r}N ({epochs} + 1) f", passes("record")))
+        prices.append(Price("record", f"N ({r}{epochs} + 1) f", passes("record")))
     elif trajectories:
-        prices.append(Price("record", f"{r}N f", passes("record")))
-    prices.append(Price("validation", f"{r}Q ({epochs} + 1) f", passes("validation")))
+        prices.append(Price("record", "N f", passes("record")))
+    prices.append(Price("validation", f"Q ({epochs} + 1) f", passes("validation")))
     if final and not post_epoch:
-        prices.append(Price("encode", f"{r}N f", passes("encode")))
+        prices.append(Price("encode", "N f", passes("encode")))
     return tuple(prices)
 
 

@@ -234,8 +234,13 @@ def test_fields_of_an_instance_enter_what_this_harness_does():
     assert proxy_passes(called="EL2N", epochs=5) == {"proxy": 5000, "record": 1000, "validation": 660}
     assert proxy_passes(called="EL2N", epochs=5, repeats=3) == {
         "proxy": 15000,
-        "record": 3000,
-        "validation": 1980,
+        "record": 1000,  # the repeats have no row 0 and no validation rows
+        "validation": 660,
+    }
+    assert proxy_passes(called="EL2N", epochs=5, repeats=3, record="post_epoch") == {
+        "proxy": 15000,
+        "record": 16000,
+        "validation": 660,
     }
     assert proxy_passes(called="EL2N", epochs=99) == proxy_passes(called="EL2N", epochs=23)
 
