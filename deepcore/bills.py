@@ -1,8 +1,8 @@
 """The bill of every method: Table 1 of the CLD paper as data, and what this harness does instead.
 
-`bill("CLD", scenario)` needs no method class. `CoresetMethod.cost` comes here with an instance, whose fields
-(CLD's `first`, EL2N's `repeats` ...) then set the scenario's symbols. A method without an entry is billed for
-the proxy run that its `needs` imply.
+`bill("CLD", scenario)` needs no method class. `CoresetMethod.cost` comes here with an instance: how far it
+reads (`checkpoints`) and its fields (EL2N's `repeats` ...) then set the scenario's symbols. A method without
+an entry is billed for the proxy run that its `needs` imply.
 """
 
 from __future__ import annotations
@@ -12,9 +12,21 @@ import math
 from typing import TYPE_CHECKING
 
 from deepcore.checks import check_choice
-from deepcore.cost import ENCODE, EVERYTHING, FLOAT32, PROTOCOLS, Bill, Cost, Price, Reads, Stored, stored
+from deepcore.cost import (
+    ENCODE,
+    EVERYTHING,
+    FLOAT32,
+    PROTOCOLS,
+    UNBOUNDED,
+    Bill,
+    Cost,
+    Price,
+    Reads,
+    Stored,
+)
+from deepcore.demand import Demand
 from deepcore.scenario import Scenario
-from deepcore.signals import FINAL, Signal
+from deepcore.signals import FINAL, Signal, stored
 
 if TYPE_CHECKING:
     from deepcore.method import CoresetMethod
@@ -53,7 +65,7 @@ LOGS = Stored("O((N + Q) T_proxy) [loss logs]", lambda s: (s.N + s.Q) * s.T_prox
 
 def _loss(epochs: str) -> Reads:
     loss = frozenset({Signal.LOSS})
-    return Reads(loss, loss, mode="post_epoch", epochs=epochs)
+    return Reads(loss, loss, mode="post_epoch", epochs=epochs, first_row=0)
 
 
 def _online(*signals: Signal, **fields: object) -> Reads:
@@ -62,7 +74,6 @@ def _online(*signals: Signal, **fields: object) -> Reads:
 
 _FINAL = _online(*FINAL)
 _FEATURES = _online(Signal.FEATURES)
-_EARLY_FIELDS = {"epochs": ("T_early",), "at": ("T_early",), "repeats": ("R_early",)}
 
 _CACHE = (
     "Herding, Cal, Moderate, D2: the paper's feature caches hold d = {s.d:,} numbers a sample, as many as an "
@@ -106,7 +117,7 @@ BILLS: dict[str, Bill] = {
         Stored("O(N) [counters]", SCORES.numbers),
         _online(Signal.MARGIN),
         target=CORESET_LATE,
-        fields={"epochs": ("T_early", "T_proxy")},
+        early=("T_early", "T_proxy"),
         note=_EARLY,
     ),
     "AUM": Bill(
@@ -129,7 +140,8 @@ BILLS: dict[str, Bill] = {
         SCORES,
         _online(Signal.GRAND, epochs="T_early"),
         target=CORESET_LATE,
-        fields=_EARLY_FIELDS,
+        early=("T_early",),
+        fields={"repeats": ("R_early",)},
         note=_EARLY,
     ),
     "EL2N": Bill(
@@ -139,7 +151,8 @@ BILLS: dict[str, Bill] = {
         SCORES,
         _online(Signal.EL2N, epochs="T_early"),
         target=CORESET_LATE,
-        fields=_EARLY_FIELDS,
+        early=("T_early",),
+        fields={"repeats": ("R_early",)},
         note=_EARLY,
     ),
     "Moderate": Bill(
@@ -207,12 +220,17 @@ BILLS: dict[str, Bill] = {
         "training-property",
         (PROXY, TDDS_SWEEPS),
         WINDOWS,
-        _online(Signal.KL_STEP),
-        fields={"window": ("J",), "epochs": ("T_proxy",)},
+        _online(Signal.KL_STEP, first_row=2),
+        fields={"window": ("J",)},
         note=_SWEEPS,
     ),
     "TDDS (no sweep)": Bill(
-        "TDDS (no sweep)", "training-property", (PROXY,), WINDOWS, _online(Signal.KL_STEP), variant=True
+        "TDDS (no sweep)",
+        "training-property",
+        (PROXY,),
+        WINDOWS,
+        _online(Signal.KL_STEP, first_row=2),
+        variant=True,
     ),
     "DynUnc": Bill(
         "Dyn-Unc",
@@ -220,7 +238,7 @@ BILLS: dict[str, Bill] = {
         (PROXY,),
         WINDOWS,
         _online(Signal.LOSS),
-        fields={"window": ("J",), "epochs": ("T_proxy",)},
+        fields={"window": ("J",)},
     ),
     "DUAL": Bill(
         "DUAL",
@@ -228,7 +246,8 @@ BILLS: dict[str, Bill] = {
         (PROXY_EARLY,),
         WINDOWS,
         _online(Signal.LOSS, epochs="T_proxy_early"),
-        fields={"window": ("J",), "epochs": ("T_proxy_early",)},
+        early=("T_proxy_early",),
+        fields={"window": ("J",)},
     ),
     "LTC": Bill(
         "LTC",
@@ -237,10 +256,9 @@ BILLS: dict[str, Bill] = {
         LOGS,
         _loss("T_proxy"),
         negligible="O(N Q T_proxy / c)",
-        fields={"first": ("T_proxy",)},
         note=_LTC,
     ),
-    "CLD": Bill("CLD", "CLD", (PROXY, QUERIES), LOGS, _loss("T_proxy"), fields={"first": ("T_proxy",)}),
+    "CLD": Bill("CLD", "CLD", (PROXY, QUERIES), LOGS, _loss("T_proxy")),
     "CLD (first)": Bill(
         "CLD (first {s.T_first} epochs)",
         "CLD",
@@ -274,7 +292,8 @@ def bill(name: str, scenario: Scenario, protocol: str = "paper") -> Cost:
 
 
 def cost_of(method: CoresetMethod, scenario: Scenario, protocol: str = "paper") -> Cost:
-    """What an instance costs: its fields set the scenario's symbols, its needs decide what is recorded."""
+    """What an instance costs: how far it reads and its fields set the scenario's symbols, its needs decide
+    what is recorded."""
     check_choice("protocol", protocol, PROTOCOLS)
     label, method = method.label(), method.resolve(scenario.fraction)
     entry = BILLS[method.name] if method.name in BILLS else _own(method)
@@ -283,13 +302,15 @@ def cost_of(method: CoresetMethod, scenario: Scenario, protocol: str = "paper") 
         value = getattr(method, name, None)
         if value is not None:
             symbols |= dict.fromkeys(set_by_it, value)
+    if protocol == "here" and entry.reads:
+        reads = dataclasses.replace(entry.reads.by(method), repeats=symbols.get("R_early", 1) > 1)
+        entry = dataclasses.replace(entry, reads=reads)
+        if last := Demand.of(method, scenario.T_proxy).epochs:
+            symbols[reads.epochs] = last
+    elif 0 < (last := Demand.of(method, UNBOUNDED).epochs) < UNBOUNDED:
+        symbols |= dict.fromkeys(entry.early, last)
     scenario = scenario.with_symbols(**symbols)
-    if protocol == "paper":
-        cost = entry.paper(scenario)
-    else:
-        repeats = symbols.get("R_early", 1) > 1
-        reads = entry.reads and dataclasses.replace(entry.reads.by(method), repeats=repeats)
-        cost = dataclasses.replace(entry, reads=reads).here(scenario)
+    cost = entry.here(scenario) if protocol == "here" else entry.paper(scenario)
     return dataclasses.replace(cost, method=label)
 
 

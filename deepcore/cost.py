@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from deepcore.checks import check_choice
+from deepcore.demand import Demand
 from deepcore.scenario import NETS, Scenario
-from deepcore.signals import FINAL, Signal
+from deepcore.signals import FINAL, Signal, stored
 
 if TYPE_CHECKING:
     from deepcore.method import CoresetMethod
@@ -25,6 +26,7 @@ FAMILIES = ("reference", "score-based", "optimisation-based", "training-property
 # rows.
 STAGES = ("proxy", "record", "validation", "encode", "score", "target", "test")
 FLOAT32 = 4  # bytes
+UNBOUNDED = 1 << 40  # epochs of a run without an end: a method that reads fewer stops early by itself
 
 
 @dataclass(frozen=True)
@@ -123,37 +125,36 @@ def proxy_prices(
     *, trajectories: bool, post_epoch: bool, final: bool, epochs: str = "T_proxy", repeats: bool = False
 ) -> tuple[Price, ...]:
     """The passes of a proxy run as this harness makes it: 3 N T, and forward only N for row 0, N T for
-    post_epoch, Q (T + 1), N for the final arrays.
+    post_epoch, Q (T + 1), N for the final arrays; for each repeat 3 N T, and N T for post_epoch.
 
     Args:
         trajectories: some signal of the candidates is recorded every epoch (row 0 comes with it).
         post_epoch: some of them in that mode; its last pass gives the final arrays, too.
         final: logits or features after the last step are kept.
         epochs: the Scenario's symbol for T; never more than T_proxy.
-        repeats: R_early such runs.
+        repeats: R_early runs, the shared one included, each of which is billed for these epochs.
     """
 
-    def runs(s: Scenario) -> int:
-        return s.R_early if repeats else 1
+    def passes(kind: str) -> Callable[[Scenario], float]:
+        def of(s: Scenario) -> float:
+            length = min(getattr(s, epochs), s.T_proxy)
+            run = Demand(length, length if post_epoch else 0, trajectories, final)
+            further = s.R_early - 1 if repeats else 0
+            of_one = {"train": s.N * run.epochs, "record": s.N * run.post_epochs}
+            return run.passes(s.N, s.Q)[kind] + further * of_one.get(kind, 0)
 
-    def length(s: Scenario) -> int:
-        return min(getattr(s, epochs), s.T_proxy)
+        return of
 
     r = "R " if repeats else ""
-    prices = [Price("proxy", f"3 {r}N {epochs} f", lambda s: runs(s) * s.N * length(s), backward=True)]
+    prices = [Price("proxy", f"3 {r}N {epochs} f", passes("train"), backward=True)]
     if post_epoch:
-        prices.append(Price("record", f"{r}N ({epochs} + 1) f", lambda s: runs(s) * s.N * (length(s) + 1)))
+        prices.append(Price("record", f"N ({r}{epochs} + 1) f", passes("record")))
     elif trajectories:
-        prices.append(Price("record", f"{r}N f", lambda s: runs(s) * s.N))
-    prices.append(Price("validation", f"{r}Q ({epochs} + 1) f", lambda s: runs(s) * s.Q * (length(s) + 1)))
+        prices.append(Price("record", "N f", passes("record")))
+    prices.append(Price("validation", f"Q ({epochs} + 1) f", passes("validation")))
     if final and not post_epoch:
-        prices.append(ENCODE)
+        prices.append(Price("encode", "N f", passes("encode")))
     return tuple(prices)
-
-
-def stored(signals: frozenset[Signal]) -> frozenset[Signal]:
-    """The stored signals that these are read or derived from."""
-    return frozenset().union(*(signal.stored for signal in signals))
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,7 @@ class Reads:
         needs, needs_val: stored signals of the candidates and of the validation rows.
         mode: the recording, "online" or "post_epoch".
         epochs: the Scenario's symbol for how many epochs it reads.
+        first_row: of the trajectories: 0 for the untrained network, 2 for steps from one epoch to the next.
         repeats: R_early proxies are trained, not one (the default of EL2N and GraNd here).
         sweeps: passes through the trained proxy that are the score itself.
     """
@@ -172,13 +174,19 @@ class Reads:
     needs_val: frozenset[Signal] = frozenset()
     mode: str = "online"
     epochs: str = "T_proxy"
+    first_row: int = 1
     repeats: bool = False
     sweeps: tuple[Price, ...] = ()
 
     def by(self, method: CoresetMethod) -> Reads:
-        """What an instance reads, over the same epochs, with the same repeats and sweeps."""
-        needs, needs_val = stored(method.needs), stored(method.needs_val)
-        return dataclasses.replace(self, needs=needs, needs_val=needs_val, mode=method.mode)
+        """What an instance reads, with the same symbol for its epochs, the same repeats and sweeps."""
+        return dataclasses.replace(
+            self,
+            needs=stored(method.needs),
+            needs_val=stored(method.needs_val),
+            mode=method.mode,
+            first_row=min(rows[0] for rows in method.rows_read(UNBOUNDED)),
+        )
 
     def prices(self) -> tuple[Price, ...]:
         """The passes through the proxy when only this is recorded (`--signals needed`)."""
@@ -193,19 +201,22 @@ class Reads:
         return (*run, *self.sweeps)
 
     def storage(self, s: Scenario) -> float:
-        """Bytes of the signals read: a float32 per row and epoch of a trajectory, final arrays once."""
+        """Bytes of the signals read: a float32 per row and checkpoint of a trajectory, final arrays once."""
         runs = s.R_early if self.repeats else 1
-        epochs = runs * min(getattr(s, self.epochs), s.T_proxy)
+        rows = runs * (min(getattr(s, self.epochs), s.T_proxy) + 1 - self.first_row)
         width = {Signal.LOGITS: s.num_classes, Signal.FEATURES: s.F}
         of_rows = ((self.needs, s.N), (self.needs_val, s.Q))
-        return FLOAT32 * sum(n * width.get(signal, epochs) for signals, n in of_rows for signal in signals)
+        return FLOAT32 * sum(n * width.get(signal, rows) for signals, n in of_rows for signal in signals)
 
     def storage_text(self) -> str:
         """The same as a formula, in numbers kept."""
+        rows = (f"({self.epochs} + 1)", self.epochs, f"({self.epochs} - 1)")[self.first_row]
         width = {Signal.LOGITS: "c", Signal.FEATURES: "F"}
-        epochs = f"R {self.epochs}" if self.repeats else self.epochs
+        runs = "R " if self.repeats else ""
         of_rows = ((self.needs, "N"), (self.needs_val, "Q"))
-        parts = [f"{n} {width.get(signal, epochs)}" for signals, n in of_rows for signal in sorted(signals)]
+        parts = [
+            f"{n} {width.get(signal, runs + rows)}" for signals, n in of_rows for signal in sorted(signals)
+        ]
         return " + ".join(parts) or "0"
 
 
@@ -229,6 +240,7 @@ class Bill:
         reads: what this harness records for it; None for no proxy run.
         target: the training that follows in the paper's protocol.
         negligible: big-O terms that the paper gives no number for.
+        early: the symbols of the scenario that an instance sets which stops reading early.
         fields: a method's field -> the symbols of the scenario that it sets when it is not None.
         note: what the reader must know of the paper's formula.
         printed: where the paper's own figure differs from its formula; shown for the paper's scenario.
@@ -242,6 +254,7 @@ class Bill:
     reads: Reads | None = None
     target: Price = CORESET
     negligible: str = ""
+    early: tuple[str, ...] = ("T_proxy",)
     fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     note: str = ""
     printed: str = ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ from deepcore.bills import BILLS, bill
 from deepcore.checks import check_choice
 from deepcore.cost import Cost
 from deepcore.scenario import Scenario
-from deepcore.sheet import Sheet, largest_unit, number, to_csv
+from deepcore.sheet import Sheet, largest_unit, number, render_lines, to_csv
 
 if TYPE_CHECKING:
     from deepcore.method import CoresetMethod
@@ -27,7 +26,6 @@ CSV_COLUMNS = (
     "storage_bytes",
     "notes",
 )
-WIDTH = 118  # of everything in table form
 # Column of the Appendix E table -> the stages in it.
 COLUMNS = {
     "proxy\ntraining": ("proxy",),
@@ -110,14 +108,8 @@ def costs_report(
     if output == "json":
         return json.dumps([as_dict(cost) for cost in costs], indent=1)
     lines = remarks(scenario, costs, protocol, flops)
-    if output == "latex":
-        text = "\n".join(f"% {line}" for line in lines)
-    elif output == "md":
-        text = "\n".join(f"- {line}" for line in lines)
-    else:
-        text = "\n".join(textwrap.fill(line, WIDTH, subsequent_indent="  ") for line in lines)
     sheets = (formula_sheet(costs), number_sheet(costs))
-    return "\n\n".join([*(sheet.render(output) for sheet in sheets), text])
+    return "\n\n".join([*(sheet.render(output) for sheet in sheets), render_lines(lines, output)])
 
 
 def remarks(s: Scenario, costs: Sequence[Cost], protocol: str, flops: str) -> list[str]:

@@ -17,6 +17,7 @@ from deepcore.checkpoint import Checkpoint
 from deepcore.checks import DeepcoreError, StoredMismatch
 from deepcore.config import ExperimentSpec, ProxySpec, fingerprint, to_dict
 from deepcore.data.record import LabeledData
+from deepcore.demand import Demand
 from deepcore.files import locked, remove_leftovers
 from deepcore.flops import flops_per_example
 from deepcore.meter import Meter
@@ -172,6 +173,8 @@ class Harness:
             class_accuracy=per_class,
             passes={"target": meter.passes, **({"proxy": proxy_costs["passes"]} if proxy_costs else {})},
             flops_per_example=flops,
+            proxy_run=run.folder.name if run.folder else None,
+            recorded=dataclasses.asdict(recorded_by(run)),
             signal_bytes=selected.signal_bytes,
             notes=list(selected.selection.notes),
             measured={
@@ -184,7 +187,7 @@ class Harness:
                 },
                 "peak_bytes": {
                     "proxy": proxy_costs.get("peak_bytes", 0),
-                    "score": selected.peak_bytes,
+                    **selected.peak_bytes,
                     "target": meter.peak_bytes,
                 },
                 "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -198,6 +201,7 @@ class Harness:
         """The row of a cell before it is run: what it is of, and its fingerprint."""
         split = self.splits[cell.seed]
         method = cell.method if cell.fraction is None else cell.method.resolve(cell.fraction)
+        reads = Demand.of(method, self.spec.proxy.epochs)
         uses_proxy = bool(method.needs | method.needs_val)
         what = {
             "dataset": self.data.name,
@@ -220,6 +224,8 @@ class Harness:
             recording=method.mode if uses_proxy else None,
             proxy_recipe=to_dict(self.spec.proxy) if uses_proxy else None,
             batch=self.spec.target.batch,
+            n_test=len(self.data.test),
+            reads=dataclasses.asdict(reads),
         )
 
     def proxy_spec(self, seed: int) -> ProxySpec:
@@ -323,6 +329,13 @@ class _Runs:
                 paths=self.harness.data.paths,
             )
         return self._selected[method, fraction]
+
+
+def recorded_by(run: ProxyRun) -> Demand:
+    """What a stored run went through, whoever reads it; nothing for the bare pool."""
+    if run.folder is None:
+        return Demand()
+    return Recording.from_dict(run.spec["recording"]).demand(run.epochs)
 
 
 def bare_run(data: LabeledData, split: Split, val_fraction: float) -> ProxyRun:

@@ -23,14 +23,15 @@ class Meter:
         passes: examples put through the network: `train` forward and backward; forward only: `record` (over
             the candidates, row 0 and post_epoch), `validation`, `encode` (final features and logits), `test`.
         seconds: wall time by phase, device work included.
-        peak_bytes: highest memory seen at the end of a phase: of the process (resident, reset where the
-            system allows) or, on a GPU, of the device's allocator.
+        peak_bytes: highest memory within `peak`: of the process (resident, counted anew from its beginning
+            where the system allows, which Linux does), or, on a GPU, of the device's allocator.
     """
 
     device: torch.device
     passes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PASSES, 0))
     seconds: dict[str, float] = field(default_factory=dict)
     peak_bytes: int = 0
+    _in_peak: bool = field(default=False, init=False, repr=False)
 
     def count(self, kind: str, examples: int) -> None:
         """Add `examples` passes of one of PASSES."""
@@ -51,14 +52,21 @@ class Meter:
     def peak(self) -> Iterator[None]:
         """Take the peak memory of the block into `peak_bytes`."""
         reset_peak(self.device)
+        self._in_peak = True
         try:
             yield
         finally:
+            self._in_peak = False
             self.peak_bytes = max(self.peak_bytes, peak_memory(self.device))
 
     def state(self) -> dict[str, object]:
         """Everything counted so far, as plain values, for a checkpoint."""
-        return {"passes": dict(self.passes), "seconds": dict(self.seconds), "peak_bytes": self.peak_bytes}
+        so_far = peak_memory(self.device) if self._in_peak else 0
+        return {
+            "passes": dict(self.passes),
+            "seconds": dict(self.seconds),
+            "peak_bytes": max(self.peak_bytes, so_far),
+        }
 
     def load(self, state: dict) -> None:
         """Go on from `state`."""

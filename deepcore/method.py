@@ -114,6 +114,18 @@ class CoresetMethod(abc.ABC):
         """The signals it reads of the validation rows."""
         return frozenset()
 
+    def checkpoints(self, epochs: int) -> range:
+        """The rows it reads of the trajectories of a run of `epochs` epochs, 0 being the untrained network.
+
+        All but 0 here. A method that stops early, or reads row 0, says so by overriding this: its bill counts
+        no more than it reads. With fields that depend on the fraction, those of the resolved instance.
+        """
+        return range(1, epochs + 1)
+
+    def rows_read(self, epochs: int) -> tuple[range, ...]:
+        """`checkpoints`, and whatever else reads trajectories on its behalf."""
+        return (self.checkpoints(epochs),)
+
     @property
     def repeats_needed(self) -> int:
         """Independently initialised proxies it averages over: 1 is the shared one, more are extra short runs,
@@ -197,6 +209,12 @@ class ScoreMethod(CoresetMethod):
     def needs(self) -> frozenset[Signal]:
         """What the sampler reads; a method adds its own signals with `super().needs | {...}`."""
         return self.make_sampler().needs
+
+    def rows_read(self, epochs: int) -> tuple[range, ...]:
+        """The rows that the score reads, and those that the sampler reads."""
+        sampler = self.make_sampler()
+        own = super().rows_read(epochs)
+        return (*own, sampler.checkpoints(epochs)) if sampler.needs else own
 
     def make_sampler(self) -> Sampler:
         """The sampler in force, with default parameters; a method that has fields for them overrides this."""

@@ -12,6 +12,7 @@ import torch
 
 from deepcore.checks import Diverged
 from deepcore.data.record import Rows
+from deepcore.demand import Demand
 from deepcore.meter import Meter
 from deepcore.method import CoresetMethod
 from deepcore.nets import Net
@@ -72,6 +73,11 @@ class Recording:
     def from_dict(cls, value: dict[str, list[str]]) -> Recording:
         """The counterpart of `to_dict`."""
         return cls(**{name: frozenset(Signal(s) for s in signals) for name, signals in value.items()})
+
+    def demand(self, epochs: int) -> Demand:
+        """What recording this asks of a run of `epochs` epochs."""
+        trajectories = bool(self.online | self.post_epoch)
+        return Demand(epochs, epochs if self.post_epoch else 0, trajectories, bool(self.final))
 
     def arrays(self, n: int, q: int) -> dict[str, int]:
         """{file stem: columns} of all trajectories, for n candidates and q validation rows."""

@@ -41,12 +41,17 @@ class ResultRow:
         epochs, steps, batch: of the target.
         accuracy, class_accuracy: share right in [0, 1] on the test set after the last step; per class, None
             for a class without a test row.
+        n_test: test rows.
+        proxy_run, recorded: name of the proxy run that it read, and the outline (`deepcore.demand.Demand`) of
+            all that was recorded there; None and zeros where none was needed.
+        reads: the outline of a proxy run that would have given this method all it reads.
         passes: {"proxy": {...}, "target": {...}}, examples counted where the batches ran.
         flops_per_example: {"proxy": {"forward", "backward"}, "target": ...}, one multiply-add = 2.
-        signal_bytes: bytes of the recordings that the method reads.
+        signal_bytes: bytes of the recordings that the method reads, no checkpoint more.
         notes: what the user should know of the selection.
         measured: seconds {proxy, record, score, select, train, test}, peak_bytes {proxy, score, target}, and
-            when: what differs between two runs of the same command.
+            when: what differs between two runs of the same command. Peaks are of the process, of the device
+            on a GPU; scoring, on a GPU too, of the process ("score") and of the device ("score_device").
         provenance: versions, commit, hardware.
     """
 
@@ -71,6 +76,10 @@ class ResultRow:
     epochs: int = 0
     steps: int = 0
     batch: int = 0
+    n_test: int = 0
+    proxy_run: str | None = None
+    recorded: dict[str, int | bool] = field(default_factory=dict)
+    reads: dict[str, int | bool] = field(default_factory=dict)
     accuracy: float | None = None
     class_accuracy: list[float | None] = field(default_factory=list)
     passes: dict[str, dict[str, int]] = field(default_factory=dict)

@@ -178,6 +178,10 @@ class Sampler(abc.ABC):
 
     needs: frozenset[Signal] = frozenset()  # read beside the score, in the method's recording
 
+    def checkpoints(self, epochs: int) -> range:
+        """The rows of trajectories of `epochs` epochs that it reads, where it reads any."""
+        return range(1, epochs + 1)
+
     @abc.abstractmethod
     def draw(
         self, method: ScoreMethod, run: ProxyRun, scores: np.ndarray, budget: Budget, rng: np.random.Generator
@@ -235,6 +239,10 @@ class BetaWeighted(Sampler):
     @property
     def needs(self) -> frozenset[Signal]:
         return frozenset({Signal.P_TRUE})
+
+    def checkpoints(self, epochs: int) -> range:
+        """Those of the epochs that m is a mean of."""
+        return super().checkpoints(min(epochs, self.epochs or epochs))
 
     def draw(
         self, method: ScoreMethod, run: ProxyRun, scores: np.ndarray, budget: Budget, rng: np.random.Generator

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -23,22 +23,31 @@ from deepcore.method import CoresetMethod, ScoreMethod
 from deepcore.proxy import ProxyRun
 from deepcore.seeding import stream
 from deepcore.selection import Budget, Selection, rank
-from deepcore.signals import FINAL
+from deepcore.signals import FINAL, stored
 
 T = TypeVar("T")
-# scores of a resolved method, the seconds they took, and the warnings they gave
-Cache = dict[CoresetMethod, tuple[np.ndarray, float, list[str]]]
+
+
+class Spent(NamedTuple):
+    """Seconds, peak memory by `Selected.peak_bytes`'s names, and the warnings that were given."""
+
+    seconds: float
+    peak_bytes: dict[str, int]
+    said: list[str]
+
+
+Cache = dict[CoresetMethod, tuple[np.ndarray, Spent]]  # scores of a resolved method
 
 
 @dataclass(frozen=True)
 class Selected:
-    """A selection and what it took: seconds of scoring (once per method and seed) and of selecting, bytes
-    read."""
+    """A selection and what it took: seconds of scoring (once per method and seed) and of selecting, peak
+    memory of both ("score", and "score_device" on a GPU), bytes read."""
 
     selection: Selection
     score_seconds: float
     select_seconds: float
-    peak_bytes: int
+    peak_bytes: dict[str, int]
     signal_bytes: int
 
 
@@ -62,46 +71,55 @@ def select_and_save(
     """
     resolved = method.resolve(budget.fraction) if method.uses_fraction else method
     rng = stream(seed, "select", method.name, budget.fraction)
-    reset_peak(device)
-    score_seconds = 0.0
-    said: list[str] = []
+    scoring = Spent(0.0, {}, [])
     if isinstance(resolved, ScoreMethod):
         if resolved not in cache:
-            cache[resolved] = _timed(lambda: resolved.checked_scores(run))
-        scores, score_seconds, said = cache[resolved]
-        selection, select_seconds, more = _timed(lambda: resolved.choose(scores, run, budget, rng))
+            cache[resolved] = _spending(lambda: resolved.checked_scores(run), device)
+        scores, scoring = cache[resolved]
+        selection, choosing = _spending(lambda: resolved.choose(scores, run, budget, rng), device)
     else:
-        selection, select_seconds, more = _timed(lambda: resolved.select(run, budget, rng))
+        selection, choosing = _spending(lambda: resolved.select(run, budget, rng), device)
     selection.check_within(run.ids, budget.k if method.uses_fraction else None)
-    notes = [*selection.notes, *dict.fromkeys([*said, *more])]
+    notes = [*selection.notes, *dict.fromkeys([*scoring.said, *choosing.said])]
     classes = np.unique(run.labels).size
     if method.uses_fraction and budget.k < classes:
         notes.append(f"the budget of {budget.k} is below one row for each of the {classes} classes")
     selection = Selection(selection.rows, selection.weights, selection.scores, tuple(notes))
     _save(method, resolved, run, budget, selection, folder, name, paths)
-    peak = peak_memory(device)
-    return Selected(selection, score_seconds, select_seconds, peak, signal_bytes(resolved, run))
+    peaks = {name: max(peak, scoring.peak_bytes.get(name, 0)) for name, peak in choosing.peak_bytes.items()}
+    read = signal_bytes(resolved, run)
+    return Selected(selection, scoring.seconds, choosing.seconds, peaks, read)
 
 
-def _timed(work: Callable[[], T]) -> tuple[T, float, list[str]]:
-    """What `work` returns, its seconds, and the warnings it gave."""
+def _spending(work: Callable[[], T], device: torch.device) -> tuple[T, Spent]:
+    """What `work` returns, and what it took."""
+    places = {"score": torch.device("cpu")} | ({"score_device": device} if device.type == "cuda" else {})
+    for place in places.values():
+        reset_peak(place)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         start = time.perf_counter()
         result = work()
         seconds = time.perf_counter() - start
-    return result, seconds, [str(warning.message) for warning in said]
+    peaks = {name: peak_memory(place) for name, place in places.items()}
+    return result, Spent(seconds, peaks, [str(warning.message) for warning in said])
 
 
 def signal_bytes(method: CoresetMethod, run: ProxyRun) -> int:
-    """Bytes of the recordings in `run` that `method` reads."""
+    """Bytes of the recordings in `run` that `method` reads: of trajectories the checkpoints it reads, of
+    every repeat; final arrays whole."""
+    rows = len(frozenset().union(*method.rows_read(run.epochs)))
     total = 0
-    for signal in {s for needed in method.needs for s in needed.stored}:
-        array = run.final_array(signal) if signal in FINAL else run.trajectory(signal, method.mode)
-        total += array.nbytes
-    for signal in {s for needed in method.needs_val for s in needed.stored}:
-        array = run.final_array(signal, val=True) if signal in FINAL else run.val_trajectory(signal)
-        total += array.nbytes
+    for signal in stored(method.needs):
+        if signal in FINAL:
+            total += run.final_array(signal).nbytes
+        else:
+            total += rows * run.trajectory(signal, method.mode)[0].nbytes * method.repeats_needed
+    for signal in stored(method.needs_val):
+        final = signal in FINAL
+        total += (
+            run.final_array(signal, val=True).nbytes if final else rows * run.val_trajectory(signal)[0].nbytes
+        )
     return total
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import re
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tabulate import tabulate
 
+WIDTH = 118  # of everything in table form
 FLOP_UNITS = ("FLOPs", "kFLOPs", "MFLOPs", "GFLOPs", "TFLOPs", "PFLOPs")
 
 
@@ -24,6 +26,13 @@ def number(value: float) -> str:
     if value == 0:
         return "-"
     return f"{value:,.3f}" if value >= 0.0005 else f"{value:.2g}"
+
+
+def render_lines(lines: Sequence[str], output: str) -> str:
+    """Remarks below a table: a list in "md", comments in "latex", wrapped lines in "table"."""
+    if output in ("latex", "md"):
+        return "\n".join(f"{'%' if output == 'latex' else '-'} {line}" for line in lines)
+    return "\n".join(textwrap.fill(line, WIDTH, subsequent_indent="  ") for line in lines)
 
 
 def to_csv(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

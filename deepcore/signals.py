@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 
 import torch
 
@@ -42,6 +43,11 @@ class Signal(str, enum.Enum):
 TRAJECTORIES = (Signal.LOSS, Signal.MARGIN, Signal.MARGIN_P, Signal.EL2N, Signal.GRAND, Signal.KL_STEP)
 FINAL = (Signal.LOGITS, Signal.FEATURES)
 EPS = 1e-8  # TDDS's guard inside its logarithms
+
+
+def stored(signals: Iterable[Signal]) -> frozenset[Signal]:
+    """The stored signals that these are read or derived from."""
+    return frozenset().union(*(signal.stored for signal in signals))
 
 
 def signals_from_logits(

@@ -76,6 +76,13 @@ def batch_bounds(n: int, batch: int) -> list[int]:
     return bounds
 
 
+def examples(n: int, spec: TrainSpec) -> int:
+    """Example passes of a training of n rows under `spec`; a single row is put into its batch twice."""
+    bounds = batch_bounds(max(n, 2), spec.batch)
+    epochs, steps = divmod(Plan.of(bounds[-1], spec).steps, len(bounds) - 1)
+    return epochs * bounds[-1] + bounds[steps]
+
+
 def lr_at(step: int, spec: TrainSpec, plan: Plan) -> float:
     """The learning rate of optimiser step 0..steps-1; no milestone comes before the first epoch's end."""
     done = step / plan.steps

@@ -81,6 +81,10 @@ class CCS(ScoreMethod):
     def needs(self) -> frozenset[Signal]:
         return super().needs | self._difficulty().needs | {Signal.MARGIN_P}
 
+    def checkpoints(self, epochs: int) -> range:
+        """Those of the difficulty; a cut by AUM, which reads all, is the sampler's."""
+        return self._difficulty().checkpoints(epochs)
+
     def resolve(self, fraction: float) -> CCS:
         """With beta set for the fraction kept."""
         return self if self.beta is not None else dataclasses.replace(self, beta=cut_share(fraction))

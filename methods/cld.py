@@ -92,6 +92,10 @@ class CLD(ScoreMethod):
         """Losses of the validation rows (means will do for CLD)."""
         return frozenset({Signal.LOSS})
 
+    def checkpoints(self, epochs: int) -> range:
+        """Each `every`-th up to `first`, from row 0 with `initial`, else from row 1."""
+        return self._checkpoints(epochs, self._uses_initial(recorded=True))
+
     def score(self, run: ProxyRun) -> np.ndarray:
         """The correlations, (N,) float64 in [-1, 1].
 
@@ -99,7 +103,7 @@ class CLD(ScoreMethod):
             MissingSignal: no losses in this recording, or no row 0 with `initial=True`.
             UsageError: fewer than 3 differences, or a class of the pool without a validation row.
         """
-        initial = self._uses_initial(run)
+        initial = self._uses_initial(run.has_initial)
         losses = run.trajectory(Signal.LOSS, self.mode, initial=initial)
         rows = self._rows(len(losses) - initial, initial)
         losses = losses[rows]
@@ -132,20 +136,22 @@ class CLD(ScoreMethod):
             means = run.val_class_means(initial=initial)
         return standardise(means[rows], self.correlation)
 
-    def _uses_initial(self, run: ProxyRun) -> bool:
-        if self.initial is None:
-            return self.mode == "post_epoch" and run.has_initial
-        return self.initial
+    def _uses_initial(self, recorded: bool) -> bool:
+        return self.mode == "post_epoch" and recorded if self.initial is None else self.initial
+
+    def _checkpoints(self, epochs: int, initial: bool) -> range:
+        return range(0 if initial else 1, min(self.first or epochs, epochs) + 1, self.every)
 
     def _rows(self, epochs: int, initial: bool) -> slice:
-        """Checkpoints s, s + every, ... up to `first`, of an array that begins at checkpoint s (0 or 1)."""
-        first = epochs if self.first is None else self.first
-        if first > epochs:
+        """The checkpoints used, in an array that begins at checkpoint 0 (`initial`) or 1."""
+        if self.first is not None and self.first > epochs:
             warnings.warn(
-                f"{self.label()}: first is {first}, but {epochs} epochs are recorded: all of them are used",
+                f"{self.label()}: first is {self.first}, but {epochs} epochs are recorded: all of them are "
+                "used",
                 stacklevel=3,
             )
-        return slice(0, min(first, epochs) + initial, self.every)
+        used = self._checkpoints(epochs, initial)
+        return slice(0, used.stop - used.start, used.step)
 
     def _report_flat(self, samples: np.ndarray, validation: np.ndarray) -> None:
         if samples.any() or validation.any():

@@ -77,6 +77,9 @@ class DUAL(ScoreMethod):
         sampler = super().make_sampler()
         return BetaWeighted(self.epochs, self.c_d) if isinstance(sampler, BetaWeighted) else sampler
 
+    def checkpoints(self, epochs: int) -> range:
+        return super().checkpoints(min(epochs, self.epochs or epochs))
+
     def score(self, run: ProxyRun) -> np.ndarray:
         """Difficulty-aware deviation, (N,) float64; UsageError for fewer than 3 recorded epochs."""
         losses, window = windowed_epochs(run, Signal.LOSS, self, self.epochs, self.window)

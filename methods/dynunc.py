@@ -54,6 +54,9 @@ class DynUnc(ScoreMethod):
     def needs(self) -> frozenset[Signal]:
         return super().needs | {Signal.P_TRUE}
 
+    def checkpoints(self, epochs: int) -> range:
+        return super().checkpoints(min(epochs, self.epochs or epochs))
+
     def score(self, run: ProxyRun) -> np.ndarray:
         """Mean windowed deviation, (N,) float64; UsageError for fewer than 3 recorded epochs."""
         losses, window = windowed_epochs(run, Signal.LOSS, self, self.epochs, self.window)

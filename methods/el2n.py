@@ -65,6 +65,10 @@ class EL2N(ScoreMethod):
     def needs(self) -> frozenset[Signal]:
         return super().needs | {self.signal}
 
+    def checkpoints(self, epochs: int) -> range:
+        last = min(epochs, self.at or self.epochs)
+        return range(last if self.at else 1, last + 1)
+
     @property
     def repeats_needed(self) -> int:
         return self.repeats

@@ -54,6 +54,9 @@ class Forgetting(ScoreMethod):
     def needs(self) -> frozenset[Signal]:
         return super().needs | {Signal.CORRECT}
 
+    def checkpoints(self, epochs: int) -> range:
+        return super().checkpoints(min(epochs, self.epochs or epochs))
+
     def score(self, run: ProxyRun) -> np.ndarray:
         """Forgetting events, (N,) float64 in [0, n]."""
         margins = first_epochs(run, Signal.MARGIN, self, self.epochs)

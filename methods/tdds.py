@@ -70,6 +70,10 @@ class TDDS(ScoreMethod):
     def needs(self) -> frozenset[Signal]:
         return super().needs | {Signal.KL_STEP}
 
+    def checkpoints(self, epochs: int) -> range:
+        """From row 2, the step from epoch 1 to 2, on."""
+        return range(2, min(epochs, self._set(_ELSEWHERE).epochs) + 1)
+
     def resolve(self, fraction: float) -> TDDS:
         """With window and epochs set for the fraction kept."""
         return self._set(_SETTINGS.get(round(fraction, 9), _ELSEWHERE))

@@ -17,6 +17,7 @@ import torch
 import torchvision
 from tiny import SHORT, images
 
+import methods
 from deepcore.bills import BILLS, bill, find
 from deepcore.checks import UsageError
 from deepcore.config import ProxySpec
@@ -87,8 +88,8 @@ def value_of(text: str, scenario: Scenario, symbols: dict[str, float]) -> float:
     """The number that a formula such as "3 N T_proxy f" stands for: tokens side by side are multiplied."""
     known = {"f": scenario.f_proxy, "c": scenario.num_classes, "U": scenario.N, "N_test": scenario.n_test}
     out = ""
-    for token in re.findall(r"[A-Za-z_]+|\d+|[()+/]", text):
-        operand = token not in "()+/"
+    for token in re.findall(r"[A-Za-z_]+|\d+|[()+/-]", text):
+        operand = token not in "()+-/"
         if (operand or token == "(") and re.search(r"[\w)]$", out) and not out.endswith("log"):
             out += "*"
         if not operand or token.isdigit() or token == "log":
@@ -185,6 +186,9 @@ class Reader(ScoreMethod):
     def needs(self):
         return frozenset(self.reads)
 
+    def checkpoints(self, epochs):
+        return range(1, min(epochs, self.first or self.at or self.epochs or epochs) + 1)
+
     @property
     def needs_val(self):
         return frozenset(self.reads_val)
@@ -230,10 +234,26 @@ def test_fields_of_an_instance_enter_what_this_harness_does():
     assert proxy_passes(called="EL2N", epochs=5) == {"proxy": 5000, "record": 1000, "validation": 660}
     assert proxy_passes(called="EL2N", epochs=5, repeats=3) == {
         "proxy": 15000,
-        "record": 3000,
-        "validation": 1980,
+        "record": 1000,  # the repeats have no row 0 and no validation rows
+        "validation": 660,
+    }
+    assert proxy_passes(called="EL2N", epochs=5, repeats=3, record="post_epoch") == {
+        "proxy": 15000,
+        "record": 16000,
+        "validation": 660,
     }
     assert proxy_passes(called="EL2N", epochs=99) == proxy_passes(called="EL2N", epochs=23)
+
+
+def test_stored_rows_are_those_that_are_read():
+    s = SMALL
+    cld = methods.parse("CLD:first=7").cost(s, "here")
+    assert (cld.storage_bytes, cld.storage_text) == (4 * 1110 * 8, "N (T_proxy + 1) + Q (T_proxy + 1)")
+    assert methods.parse("CLD:first=7,initial=false").cost(s, "here").storage_bytes == 4 * 1110 * 7
+    assert methods.parse("TDDS:epochs=12,window=5").cost(s, "here").storage_bytes == 4 * 1000 * 11
+    el2n, beta = (methods.parse(f"EL2N:epochs=4{more}").cost(s, "here") for more in ("", ",sampler=beta"))
+    assert el2n.stage_flops("proxy") * 23 == beta.stage_flops("proxy") * 4  # the draw reads 30, of 23 epochs
+    assert (el2n.storage_bytes, beta.storage_bytes) == (4 * 4000, 4 * 23 * 2000)
 
 
 def test_a_method_without_an_entry_is_billed_for_the_run_it_reads():
@@ -241,6 +261,9 @@ def test_a_method_without_an_entry_is_billed_for_the_run_it_reads():
     cost = own.cost(SMALL)
     assert cost.formula == "3 N T_proxy f + Q T_proxy f + N f + 3 k T f_large"
     assert cost.storage_bytes == 4 * (1000 * 23 + 1000 * 13 + 110 * 23)
+    early = dataclasses.replace(own, reads=(Signal.LOSS,), reads_val=(), first=9)
+    assert early.cost(SMALL).stage_flops("proxy") == 3 * 1000 * 9 * 3.0
+    assert early.cost(SMALL, "here").stage_flops("proxy") == 3 * 1000 * 9 * 3.0
     nothing = Reader(called="Nothing", reads=())
     assert nothing.cost(SMALL).selection_flops == nothing.cost(SMALL, "here").selection_flops == 0
 
@@ -287,6 +310,7 @@ def test_registered_methods_fit_their_bills():
             assert stored(method.needs) == reads.needs, name
             assert stored(method.needs_val) == reads.needs_val, name
             assert method.mode == reads.mode, name
+            assert reads.by(method) == reads, name
 
 
 def test_names():

@@ -60,6 +60,7 @@ def test_rows_hold_what_was_run(tmp_path):
         assert row.flops_per_example["target"]["forward"] > 0
         assert {"train", "test", "score", "select"} <= row.measured["seconds"].keys()
         assert row.measured["peak_bytes"]["target"] > 1e6
+        assert row.n_test == 30
         assert row.provenance["torch"] == torch.__version__
     cld = [row for row in rows if row.method == "CLD"]
     for row in cld:
@@ -68,8 +69,12 @@ def test_rows_hold_what_was_run(tmp_path):
             "encode": 0, "test": 0,
         }  # fmt: skip
         assert row.recording == "post_epoch"
-        assert row.signal_bytes == 4 * epochs * (n + q)
+        assert row.signal_bytes == 4 * (epochs + 1) * (n + q)  # row 0 is read
+        assert row.reads == {"epochs": 4, "post_epochs": 4, "trajectories": True, "final": False}
+        assert row.recorded == {**row.reads, "final": True}
+        assert row.proxy_run in {path.name for path in (tmp_path / "proxies").iterdir()}
         assert row.measured["seconds"]["proxy"] > 0
+    assert all(row.proxy_run is None and not row.recorded["epochs"] for row in rows if row.method != "CLD")
     assert all(row.proxy_net is None and "proxy" not in row.passes for row in rows if row.method != "CLD")
     assert len(list((tmp_path / "proxies").iterdir())) == 2  # one proxy per seed
     stored = RowStore(tmp_path / "rows").all()

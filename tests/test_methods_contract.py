@@ -15,6 +15,7 @@ from deepcore.checks import MissingSignal
 from deepcore.method import MODES, ScoreMethod
 from deepcore.samplers import SAMPLERS
 from deepcore.selection import Budget, Selection, class_quotas
+from deepcore.signals import FINAL
 
 SEEDED = 7
 UNEQUAL = labels_of(*range(2, 25))  # 23 classes of 2..24 rows
@@ -134,6 +135,46 @@ def test_what_it_needs_is_enough(name):
                 val_final={s: a for s, a in RUN.val_final.items() if s in stored_val},
             )
             resolved.select(lean, Budget.of(0.1, 60), np.random.default_rng(0))
+
+
+LONG = full_run(POOLS["three classes"], epochs=40)
+TEXTS = [
+    *("CLD:first=9,every=3", "CLD:initial=false", "CLD:record=online", "EL2N:at=4", "DUAL:epochs=20"),
+    *("CCS:beta=0,difficulty=el2n", "Forgetting:epochs=7", "DynUnc:epochs=15", "AUM:sampler=beta"),
+    *("TDDS:decay=0.1", "EL2N:sampler=beta", "CCS:sampler=top,difficulty=forgetting"),
+]
+
+
+def with_rows(run, touch, rng):
+    """`run` with fresh numbers in the rows of its trajectories that `touch` names."""
+    changed = []
+    for arrays in (run.trajectories, run.val_trajectories):
+        copies = {key: np.array(a) for key, a in arrays.items()}
+        for a in copies.values():
+            a[touch] = rng.permuted(np.abs(a[touch]) + rng.random(a[touch].shape, np.float32), axis=-1)
+        changed.append(copies)
+    return dataclasses.replace(run, trajectories=changed[0], val_trajectories=changed[1])
+
+
+@pytest.mark.parametrize("fraction", [0.1, 0.5])
+@pytest.mark.parametrize("text", [*SCORING, *TEXTS])
+def test_it_reads_the_checkpoints_it_is_billed_for(text, fraction):
+    method = methods.parse(text).resolve(fraction)
+    if method.needs <= set(FINAL):
+        return
+    read = {t for rows in method.rows_read(40) for t in rows}
+    rng = np.random.default_rng(5)
+
+    def outcome(run):
+        chosen = pick(method, run, fraction)
+        return [*chosen.rows.tolist(), *chosen.scores.tolist()]
+
+    as_recorded = outcome(LONG)
+    assert outcome(with_rows(LONG, sorted(set(range(41)) - read), rng)) == as_recorded
+    ends = {max(read)} if text == "TDDS" else {min(read), max(read)}  # TDDS: its first window weighs 1e-60
+    for t in ends:
+        assert outcome(with_rows(LONG, [t], rng)) != as_recorded, t
+    assert all(set(rows) <= set(range(4)) for rows in method.rows_read(3))
 
 
 @pytest.mark.parametrize("name", SCORING)

@@ -17,7 +17,7 @@ from deepcore.checkpoint import Checkpoint
 from deepcore.checks import Diverged, StoredMismatch, UsageError
 from deepcore.config import TrainSpec
 from deepcore.meter import Meter
-from deepcore.train import Hook, Plan, batch_bounds, class_accuracy, evaluate, lr_at, train
+from deepcore.train import Hook, Plan, batch_bounds, class_accuracy, evaluate, examples, lr_at, train
 
 CPU = torch.device("cpu")
 DATA = images()
@@ -44,6 +44,16 @@ def same(a, b) -> bool:
 def test_a_last_batch_of_one_joins_the_one_before(n, batch, sizes):
     bounds = batch_bounds(n, batch)
     assert [b - a for a, b in itertools.pairwise(bounds)] == sizes
+
+
+@pytest.mark.parametrize("steps", [None, 1, 4, 7, 8])
+@pytest.mark.parametrize("n", [1, 2, 33, 48, 50])  # 33: the last batch has 17 rows
+def test_examples_are_what_the_meter_counts(n, steps):
+    spec, meter = short(steps=steps, epochs=2), Meter(CPU)
+    fit(spec, np.arange(n), meter=meter)
+    assert meter.passes["train"] == examples(n, spec)
+    if steps is None:
+        assert examples(n, spec) == 2 * max(n, 2)
 
 
 def test_the_paper_s_schedule_and_its_scaling():
