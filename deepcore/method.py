@@ -138,7 +138,8 @@ class CoresetMethod(abc.ABC):
         return 0
 
     def resolve(self, fraction: float) -> CoresetMethod:
-        """This method with every field set that depends on the fraction kept."""
+        """This method with every field set that depends on the fraction kept. It reads no signal that the
+        unresolved one does not: a proxy run is recorded for all fractions at once."""
         return self
 
     def spec(self) -> dict[str, Any]:

@@ -177,6 +177,18 @@ def test_it_reads_the_checkpoints_it_is_billed_for(text, fraction):
     assert all(set(rows) <= set(range(4)) for rows in method.rows_read(3))
 
 
+@pytest.mark.parametrize("name", methods.METHODS)
+def test_no_fraction_needs_more_than_what_is_recorded_for_all(name):
+    for sampler in (None, *SAMPLERS) if name in SCORING else (None,):
+        method = methods.get(name)() if sampler is None else methods.get(name)(sampler=sampler)
+        for fraction in (0.01, 0.1, 0.2, 0.5, 1.0):
+            resolved = method.resolve(fraction)
+            assert resolved.needs <= method.needs
+            assert resolved.needs_val <= method.needs_val
+            assert resolved.mode == method.mode
+            assert resolved.resolve(fraction) == resolved
+
+
 @pytest.mark.parametrize("name", SCORING)
 def test_scores_are_plain_float64(name):
     method = methods.get(name)()
