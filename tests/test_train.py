@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from deepcore import nets
+from deepcore import train as train_module
 from deepcore.checkpoint import Checkpoint
 from deepcore.checks import Diverged, StoredMismatch, UsageError
 from deepcore.config import TrainSpec
@@ -196,7 +197,27 @@ def test_every_epoch_has_its_own_order_augmentation_and_dropout(monkeypatch):
     for a, b in itertools.pairwise(plain.features):
         torch.testing.assert_close(a, b)  # no augmentation, no dropout: the order alone changes
     assert all_differ(watched(True, "MLP").features)
-    assert all_differ(watched(False, "dropping").features)
+    dropped = watched(False, "dropping").features
+    assert all_differ(dropped)
+    torch.rand(1)  # the global generator plays no part
+    assert all(map(torch.equal, dropped, watched(False, "dropping").features))
+
+
+@pytest.mark.parametrize("length", [{"epochs": 4}, {"steps": 10}])
+def test_every_step_uses_the_learning_rate_of_its_place_in_the_whole(monkeypatch, length):
+    used = []
+    real = train_module.make_optimizer
+
+    def watched(net, spec):
+        optimizer = real(net, spec)
+        optimizer.register_step_pre_hook(lambda o, *_: used.append(o.param_groups[0]["lr"]))
+        return optimizer
+
+    monkeypatch.setattr(train_module, "make_optimizer", watched)
+    spec = short(scheduler="CosineAnnealingLR", min_lr=0.0, **length)  # no two rates are equal
+    fit(spec)
+    plan = Plan.of(len(ROWS), spec)
+    assert used == [lr_at(step, spec, plan) for step in range(plan.steps)]
 
 
 @pytest.mark.parametrize("net", ["MLP", "ConvNet"])
