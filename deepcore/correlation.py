@@ -1,10 +1,9 @@
 """Correlation of loss differences: the arithmetic that CLD, LTC and the influence share.
 
 Notation: losses l, (T+1, M), one column a sample; differences d[t] = l[t+1] - l[t], (T, M). The trajectory of
-    a
-sample *varies* unless max(d) - min(d) <= 1e-6 * max|l|; one that does not vary has no correlation and counts
-as 0. All sums are float64 over centred differences, taken column by column in the order of the checkpoints,
-so that a result depends neither on the block that a sample falls into nor on its neighbours.
+a sample *varies* unless max(d) - min(d) <= 1e-6 * max|l|; one that does not vary has no correlation and
+counts as 0. All sums are float64 over centred differences, taken column by column in the order of the
+checkpoints, so that a result depends neither on the block that a sample falls into nor on its neighbours.
 """
 
 from __future__ import annotations

@@ -16,8 +16,7 @@ def flops_per_example(net: Net, shape: tuple[int, ...]) -> dict[str, int]:
     """{"forward", "backward"}: FLOPs of one example of `shape`, in training mode.
 
     Matrix products and convolutions are counted, element-wise work is not. Nothing is computed and `net` is
-    left as
-    it is: a copy without data ("meta") is traced.
+    left as it is: a copy without data ("meta") is traced.
     """
     shadow = copy.deepcopy(net).to("meta").train()
     counts = {}

@@ -15,8 +15,7 @@ class GraNd(EL2N):
     """The norm of each sample's own gradient of the last layer, averaged as in EL2N; keep the highest.
 
     score_i = mean over proxies and epochs of || p - onehot(y) ||_2 * sqrt(1 + || h ||^2), in [0, inf), with h
-    the
-    penultimate features: the gradient of the loss with respect to the last layer's weights and bias is
+    the penultimate features: the gradient of the loss with respect to the last layer's weights and bias is
     (p - onehot(y)) outer [h, 1].
 
     At initialisation (the paper's GraNd at t = 0) the ranking is known not to work (arXiv 2303.14753), so row

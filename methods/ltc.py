@@ -21,10 +21,9 @@ class LTC(CLD):
         score_m = mean over validation rows q of class y_m of Pearson(d_m, d_q)  in [-1, 1]; keep the highest
 
     A correlation is the product of two standardised trajectories, so the mean over q is one product with the
-    mean
-    of the standardised validation rows: exact, and no (N, Q) matrix. Cost and memory are CLD's. A validation
-        row
-    that does not vary counts with correlation 0.0. Needs the loss of each validation row, not class means.
+    mean of the standardised validation rows: exact, and no (N, Q) matrix. Cost and memory are CLD's. A
+    validation row that does not vary counts with correlation 0.0. Needs the loss of each validation row, not
+    class means.
 
     Fields as CLD's; `trajectory="global"` is the mean over all validation rows, whatever their class.
     """
