@@ -245,6 +245,15 @@ def test_a_diverged_run_keeps_its_rows_and_is_not_tried_again(tmp_path):
     assert not called
 
 
+def test_losses_that_are_finite_in_training_and_not_after_it_stop_the_run(tmp_path):
+    data = images()
+    once = short(lr=1e30, batch=128, scheduler="ConstantLR")  # epoch 1 is one step, from sound weights
+    with pytest.raises(Diverged, match="the post_epoch losses after epoch 1 are not finite"):
+        proxy(tmp_path, data, BOTH, once)
+    (path,) = tmp_path.glob("*/post_epoch_loss.npy")
+    assert not np.load(path)[1:].any()  # nothing of the row was written
+
+
 def test_recording_of_methods():
     import methods
 

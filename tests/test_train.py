@@ -175,11 +175,12 @@ def test_every_epoch_has_its_own_order_augmentation_and_dropout(monkeypatch):
 
     class Watch(Hook):
         def __init__(self):
-            self.orders, self.features = [], []
+            self.orders, self.features, self.dropped = [], [], []
 
         def batch(self, positions, logits, features):
             self.orders.append(positions.tolist())
             self.features.append(features[np.argsort(positions)])
+            self.dropped.append(features == 0)  # in the order of the batch
 
     def watched(augment, net, seed=0):
         hook = Watch()
@@ -196,11 +197,19 @@ def test_every_epoch_has_its_own_order_augmentation_and_dropout(monkeypatch):
     assert all_differ([*plain.orders, *watched(False, "MLP", seed=1).orders])
     for a, b in itertools.pairwise(plain.features):
         torch.testing.assert_close(a, b)  # no augmentation, no dropout: the order alone changes
-    assert all_differ(watched(True, "MLP").features)
-    dropped = watched(False, "dropping").features
+    dropped = watched(False, "dropping").dropped
     assert all_differ(dropped)
     torch.rand(1)  # the global generator plays no part
-    assert all(map(torch.equal, dropped, watched(False, "dropping").features))
+    assert all(map(torch.equal, dropped, watched(False, "dropping").dropped))
+    real, seeds = data.train.batches, []
+
+    def noted(groups, *, device, augment_seed=None):
+        seeds.append(augment_seed)
+        return real(groups, device=device, augment_seed=augment_seed)
+
+    monkeypatch.setattr(data.train, "batches", noted)
+    watched(True, "MLP")
+    assert len(set(seeds)) == len(seeds) == 3
 
 
 @pytest.mark.parametrize("length", [{"epochs": 4}, {"steps": 10}])
