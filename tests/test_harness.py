@@ -20,10 +20,12 @@ from deepcore.checks import StoredMismatch, UsageError
 from deepcore.config import ExperimentSpec
 from deepcore.data import load
 from deepcore.harness import Harness
-from deepcore.method import ScoreMethod
+from deepcore.method import CoresetMethod, ScoreMethod
 from deepcore.progress import Progress
 from deepcore.report import summarise
 from deepcore.results import RowStore, read_row
+from deepcore.seeding import stream
+from deepcore.selection import Budget, Selection
 from deepcore.signals import Signal
 
 CPU = torch.device("cpu")
@@ -352,6 +354,37 @@ def test_scores_and_selections_on_disk(tmp_path):
     top = best[np.isin(best, chosen["ids"])]
     assert np.array_equal(chosen["ids"], top)
     assert json.loads((folder / "method.json").read_text())["name"] == "CLD"
+
+
+def test_the_stored_selection_is_the_method_s_own_with_the_seed_s_stream(tmp_path):
+    harness = runner(tmp_path, grid("CCS", "Random", seeds=(0, 1)))
+    assert {row.status for row in harness.run()} == {"ok"}
+    for seed in (0, 1):
+        run = harness.proxy(seed)
+        for name in ("CCS", "Random"):  # CCS: what its fields resolve to at 20% changes the rows
+            rng = stream(seed, "select", name, 0.2)
+            expected = methods.parse(name).select(run, Budget.of(0.2, len(run.ids)), rng)
+            (path,) = tmp_path.glob(f"selections/tiny-seed{seed}-{name}-*/f0.2.npz")
+            np.testing.assert_array_equal(np.load(path)["ids"], expected.rows)
+
+
+@dataclass(frozen=True)
+class Sloppy(CoresetMethod):
+    """One row too few, or one that is held out."""
+
+    held_out: bool = False
+    name: ClassVar[str] = "Sloppy"
+
+    def select(self, run, budget, rng):
+        if self.held_out:
+            return Selection(np.append(run.ids[1 : budget.k], run.val_ids[0]))
+        return Selection(run.ids[1 : budget.k])
+
+
+def test_a_selection_of_another_size_or_with_held_out_rows_fails(tmp_path):
+    few, leaking = runner(tmp_path, grid(Sloppy(), Sloppy(held_out=True))).run()
+    assert "13 rows were selected for a budget of 14" in few.error
+    assert "1 selected rows are not in the train pool" in leaking.error
 
 
 def test_anybody_s_subset_is_judged(tmp_path):
