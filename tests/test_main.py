@@ -251,6 +251,12 @@ def test_record_and_balance_reach_the_methods_that_they_mean_something_to(tmp_pa
     ]
 
 
+@pytest.mark.parametrize(("signals", "recordings"), [("needed", 2), ("all", 2 + 6 + 4)])
+def test_signals_needed_records_no_more(call, tmp_path, signals, recordings):
+    call("--selection", "CLD", "--epochs", "3", "--num_exp", "1", "--signals", signals)
+    assert len(list(tmp_path.glob("runs/proxies/*/*.npy"))) == recordings
+
+
 def test_list_and_help(call):
     status, out, _ = call("--list")
     assert status == 0
