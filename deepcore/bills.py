@@ -170,7 +170,7 @@ BILLS: dict[str, Bill] = {
         "score-based",
         (PROXY, ENCODE),
         Stored("O(N d) [features] + O(N kappa) [graph]", FEATURES.numbers),
-        _online(Signal.MARGIN, Signal.FEATURES),
+        _online(Signal.MARGIN, Signal.MARGIN_P, Signal.FEATURES),
         negligible="O(N kappa d) + O(H N kappa)",
         note=_CACHE,
     ),

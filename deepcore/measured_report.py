@@ -16,7 +16,7 @@ METHOD_WIDTH = 16
 NOTHING = "no row finished: there is nothing to bill"
 
 
-def cost_report(rows: Sequence[ResultRow], output: str = "table") -> str:
+def measured_report(rows: Sequence[ResultRow], output: str = "table") -> str:
     """What each method cost at each fraction: selection in three readings, training, total, storage, seconds,
     and after how many uses of the coreset it pays.
 
@@ -47,7 +47,7 @@ def phase_report(rows: Sequence[ResultRow], output: str = "table") -> str:
 
     Args:
         rows: of any number of methods, fractions, nets and seeds.
-        output: as for `cost_report`; csv and json hold every field of Phase.
+        output: as for `measured_report`; csv and json hold every field of Phase.
     """
     found = phases(rows)
     if output in ("csv", "json"):
