@@ -6,10 +6,11 @@ import argparse
 import dataclasses
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from deepcore.flags import FOLDER_FLAGS, IGNORED_FLAGS, PROXY_FLAGS, RECIPE_FLAGS, parser
+from deepcore.flags import FOLDER_FLAGS, IGNORED_FLAGS, PROXY_FLAGS, RECIPE_FLAGS, SETTING_FLAGS, parser
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -38,24 +39,23 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """The command, without the handling of errors."""
-    from deepcore import data as datasets
     from deepcore.dry_run import describe
     from deepcore.harness import Harness
     from deepcore.progress import Progress
-    from deepcore.report import accuracy_report, closing_lines
+    from deepcore.report import closing_lines
 
     if args.list:
         print(listing())
         return 0
+    if args.costs:
+        print(costs(args))
+        return 0
+    shown = tables(args)
     progress = Progress(quiet=args.quiet, every=args.print_freq)
     for flag, why in IGNORED_FLAGS.items():
         if getattr(args, flag) is not None:
             progress.say(f"--{flag} is ignored: {why}")
-    folder_flags = {flag: getattr(args, flag) for flag in FOLDER_FLAGS}
-    data = datasets.load(args.dataset, data_path=args.data_path, download=args.download, **folder_flags)
-    for flag, value in folder_flags.items():
-        if value is not None and isinstance(data.train, datasets.TensorRows):
-            progress.say(f"--{flag} is ignored: {data.name} is no folder of images, it lives in memory")
+    data = load_data(args, progress.say)
     harness = Harness(
         experiment(args, data),
         data,
@@ -68,12 +68,70 @@ def run(args: argparse.Namespace) -> int:
         print("\n".join(describe(harness)))
         return 0
     rows = harness.run()
-    print(accuracy_report(rows, args.output))
+    print("\n\n".join(table(rows, args.output) for table in shown))
+    if args.figures:
+        from deepcore.pareto import pareto_files
+
+        for path in pareto_files(rows, harness.folder):
+            progress.say(f"drawn: {path}")
     progress.say("\n".join(closing_lines(rows, harness.folder)))
     failed = [row for row in rows if row.status != "ok"]
     for row in failed:
         print(f"failed: {row.label} of seed {row.seed}: {row.error.splitlines()[-1]}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def load_data(args: argparse.Namespace, say: Callable[[str], None]) -> Any:
+    """The LabeledData of --dataset."""
+    from deepcore import data as datasets
+
+    folder_flags = {flag: getattr(args, flag) for flag in FOLDER_FLAGS}
+    name = args.dataset or "Digits"
+    data = datasets.load(name, data_path=args.data_path, download=args.download, **folder_flags)
+    for flag, value in folder_flags.items():
+        if value is not None and isinstance(data.train, datasets.TensorRows):
+            say(f"--{flag} is ignored: {data.name} is no folder of images, it lives in memory")
+    return data
+
+
+def costs(args: argparse.Namespace) -> str:
+    """The tables of --costs: of the paper's scenario, or of the setting that some flag describes."""
+    from deepcore.costs_report import costs_report
+    from deepcore.scenario import Scenario
+    from deepcore.setting import setting
+
+    scenario = Scenario.paper()
+    if any(getattr(args, flag) is not None for flag in SETTING_FLAGS):
+        data = load_data(args, lambda line: None)
+        scenario = setting(experiment(args, data), data)
+    return costs_report(
+        scenario,
+        protocol=args.protocol or "paper",
+        flops=args.flops or "paper",
+        output=args.output,
+        methods=methods_of(args) if args.selection else (),
+    )
+
+
+def tables(args: argparse.Namespace) -> list[Any]:
+    """The functions behind --show, each from (rows, output) to text; what is wrong with the flags of what is
+    printed fails here, before anything is run."""
+    from deepcore.checks import UsageError
+    from deepcore.measured_report import measured_report, phase_report
+    from deepcore.pareto import check_matplotlib
+    from deepcore.report import accuracy_report
+
+    for flag in ("protocol", "flops"):
+        if getattr(args, flag) is not None:
+            raise UsageError(f"--{flag} belongs to --costs: add --costs, or leave out --{flag}")
+    if args.figures:
+        check_matplotlib()
+    one = args.output in ("csv", "json")
+    names = dict.fromkeys(args.show or (["accuracy"] if one else ["accuracy", "costs"]))
+    if one and len(names) > 1:
+        raise UsageError(f"--output {args.output} holds one table: give --show one of {', '.join(names)}")
+    known = {"accuracy": accuracy_report, "costs": measured_report, "phases": phase_report}
+    return [known[name] for name in names]
 
 
 def experiment(args: argparse.Namespace, data: Any) -> Any:
@@ -93,7 +151,7 @@ def experiment(args: argparse.Namespace, data: Any) -> Any:
     return ExperimentSpec(
         seeds=tuple(range(args.seed, args.seed + args.num_exp)),
         methods=methods_of(args),
-        fractions=tuple(dict.fromkeys(args.fraction)),
+        fractions=tuple(dict.fromkeys(args.fraction or [0.1])),
         nets=tuple(dict.fromkeys([model, *map(nets.canonical, args.cross)])),
         proxy_net=nets.canonical(args.proxy_model or model),
         proxy=dataclasses.replace(recipe, steps=None, **overrides),
@@ -109,7 +167,7 @@ def methods_of(args: argparse.Namespace) -> tuple[Any, ...]:
     import methods
 
     chosen = []
-    for text in args.selection:
+    for text in args.selection or ["CLD"]:
         method = methods.parse(text)
         common: dict[str, Any] = {}
         if args.record and method.needs and method.mode != args.record:

@@ -103,10 +103,10 @@ def pareto_figure(
     y = np.array([point.accuracy for point in points])
     areas = bubble_areas([point.storage for point in points])
     colours = _colours(points)
-    _axes(ax, x, y, unit, None if full is None else full[1] / scale)
+    spread = np.array([point.std or 0.0 for point in points])
+    _axes(ax, x, np.concatenate([y - spread, y + spread]), unit, None if full is None else full[1] / scale)
     ax.set_title(title, loc="left", fontsize=12.5, color=INK, pad=10)
-    if full is not None:
-        _full_line(ax, full[0], full[1] / scale)
+    full_line = [] if full is None else [_full_line(ax, full[0], full[1] / scale)]
     stair = _stair(ax, x, y, frontier(points))
     for i in np.argsort(-areas):
         ax.scatter(
@@ -115,7 +115,8 @@ def pareto_figure(
         if points[i].std:
             ax.errorbar(x[i], y[i], points[i].std, color=_dark(colours[i]), lw=0.9, zorder=5)
     _legends(ax, points)
-    _name(ax, points, x, y, areas, colours, stair)
+    bars = np.array([[x, x], [y - spread, y + spread]]).transpose(2, 1, 0)
+    _name(ax, points, x, y, areas, colours, [stair, *full_line, *bars])
     figure.text(
         0.068, 0.1 / height, "\n".join(lines), fontsize=8, color="#555555", va="bottom", linespacing=1.35
     )
@@ -196,8 +197,9 @@ def _axes(ax: Axes, x: np.ndarray, y: np.ndarray, unit: str, full: float | None)
         ax.spines[side].set_color("#999999")
 
 
-def _full_line(ax: Axes, name: str, at: float) -> None:
-    """Training on everything: a coreset to the right of it does not pay."""
+def _full_line(ax: Axes, name: str, at: float) -> np.ndarray:
+    """Training on everything: a coreset to the right of it does not pay at its first use. Returns the line's
+    ends (2, 2) in data coordinates."""
     ax.axvline(at, color="#999999", lw=1, ls=(0, (4, 3)), zorder=1)
     ax.annotate(
         name,
@@ -209,6 +211,7 @@ def _full_line(ax: Axes, name: str, at: float) -> None:
         color="#777777",
         va="top",
     )
+    return np.column_stack([[at, at], ax.get_ylim()])
 
 
 def _stair(ax: Axes, x: np.ndarray, y: np.ndarray, on: Sequence[int]) -> np.ndarray:
@@ -271,9 +274,10 @@ def _name(
     y: np.ndarray,
     areas: np.ndarray,
     colours: Sequence,
-    stair: np.ndarray,
+    strokes: Sequence[np.ndarray],
 ) -> None:
-    """Write each point's name beside it, with a thin line where it is not next to it."""
+    """Write each point's name beside it, off the strokes (corners (L, 2) in data coordinates), with a thin
+    line where it is not next to it."""
     renderer = ax.figure.canvas.get_renderer()
     pixels = ax.figure.dpi / 72
     dark = [_dark(colour) for colour in colours]
@@ -286,11 +290,8 @@ def _name(
     extents = [text.get_window_extent(renderer) for text in texts]
     centres = ax.transData.transform(np.column_stack([x, y]))
     radii = np.sqrt(areas) / 2 * pixels
-    corners = ax.transData.transform(stair)
-    spread = np.array([point.std or 0.0 for point in points])
-    bars = [ax.transData.transform(np.column_stack([x, y + sign * spread])) for sign in (-1, 1)]
-    strokes = [*itertools.pairwise(corners), *zip(*bars, strict=True)]
-    lines = np.array([[*np.minimum(a, b) - 1, *np.maximum(a, b) + 1] for a, b in strokes])
+    parts = [pair for stroke in strokes for pair in itertools.pairwise(ax.transData.transform(stroke))]
+    lines = np.array([[*np.minimum(a, b) - 1, *np.maximum(a, b) + 1] for a, b in parts])
     frame = ax.get_window_extent(renderer).extents + np.array([3, 3, -3, -3])
     sizes = np.array([[box.width, box.height] for box in extents])
     boxes = place_labels(centres, radii, sizes, frame, lines)

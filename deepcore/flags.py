@@ -34,6 +34,15 @@ RECIPE_FLAGS = (
 )
 
 
+# any of these makes --costs bill one's own setting instead of the paper's
+SETTING_FLAGS = (
+    *("dataset", "model", "proxy_model", "fraction", "val_fraction", "recipe", "batch", "train_batch"),
+    *RECIPE_FLAGS,
+    *PROXY_FLAGS,
+)
+TABLES = ("accuracy", "costs", "phases")
+
+
 class Parser(argparse.ArgumentParser):
     """argparse whose errors are one sentence (exit status 2)."""
 
@@ -61,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = p.add_argument_group("what is compared").add_argument
-    add("--dataset", default="Digits", metavar="NAME", help="a name of --list, or PATH.npz (default Digits)")
+    add("--dataset", metavar="NAME", help="a name of --list, or PATH.npz (default Digits)")
     add("--data_path", default="data", metavar="DIR", help="folder of the data set's files (default data)")
     add("--download", action="store_true", help="fetch missing files into --data_path")
     add(
@@ -95,7 +104,6 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--selection",
         nargs="+",
-        default=["CLD"],
         metavar="METHOD",
         help='methods, as NAME or "NAME:field=value,..."; file:PATH judges anybody\'s subset (default CLD)',
     )
@@ -103,7 +111,6 @@ def parser() -> argparse.ArgumentParser:
         "--fraction",
         nargs="+",
         type=float,
-        default=[0.1],
         metavar="F",
         help="fractions kept, in (0, 1], of the train pool, which is what the validation split leaves; "
         "DeepCore's are of the whole training set (default 0.1)",
@@ -178,6 +185,14 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--print_freq", "-p", type=int, default=0, metavar="N", help="a line every N epochs (default 0: none)"
     )
+    add(
+        "--show",
+        nargs="+",
+        choices=TABLES,
+        help="tables: accuracy; costs, what each method cost and when it pays; phases, passes and FLOPs by "
+        "formula and as counted, seconds, memory (default accuracy costs; for csv and json accuracy)",
+    )
+    add("--figures", action="store_true", help="draw accuracy against cost: pareto.png, .svg in --save_path")
     add("--quiet", action="store_true", help="the table alone: no lines, no bars")
     add("--dry_run", action="store_true", help="print what would be trained, the disk and the time it takes")
     add("--list", action="store_true", help="print methods, data sets, networks and recipes")
@@ -187,6 +202,24 @@ def parser() -> argparse.ArgumentParser:
         type=int,
         metavar="ID",
         help="CUDA device (default 0 where there is one, else the CPU)",
+    )
+
+    add = p.add_argument_group("the bill").add_argument
+    add(
+        "--costs",
+        action="store_true",
+        help="run nothing: print the CLD paper's cost tables or, with --dataset, --model, --fraction or a "
+        "recipe, those of that setting; --selection adds methods with their fields",
+    )
+    add(
+        "--protocol",
+        choices=("paper", "here"),
+        help="of --costs: the paper's, or this harness's (default paper)",
+    )
+    add(
+        "--flops",
+        choices=("paper", "consistent"),
+        help="of --costs: as the paper prints f and f_large, or 2 per multiply-add in both (default paper)",
     )
 
     add = p.add_argument_group("DeepCore's flags without a meaning here (accepted, and said)").add_argument

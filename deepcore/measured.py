@@ -114,7 +114,7 @@ def _bill(members: Sequence[ResultRow], users: Mapping[tuple, Sequence[ResultRow
         k=statistics.mean(row.k for row in members),
         n=statistics.mean(row.n for row in members),
         seeds=len(members),
-        family=BILLS[first.method].family if first.method in BILLS else "own",
+        family=_family(first),
         is_selection=first.is_selection,
         alone=alone,
         shared=shared,
@@ -136,6 +136,13 @@ def _bill(members: Sequence[ResultRow], users: Mapping[tuple, Sequence[ResultRow
             if any(name in row.measured["peak_bytes"] for row in members)
         },
     )
+
+
+def _family(row: ResultRow) -> str:
+    """As in the analytic bill; rows that are no selection are references."""
+    if not row.is_selection:
+        return "reference"
+    return BILLS[row.method].family if row.method in BILLS else "own"
 
 
 def flops(passes: Mapping[str, int], per_example: Mapping[str, int]) -> int:

@@ -28,6 +28,15 @@ def number(value: float) -> str:
     return f"{value:,.3f}" if value >= 0.0005 else f"{value:.2g}"
 
 
+def first_widths(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[int | None, ...]:
+    """`Sheet.widths` that leave the first column what the others leave of WIDTH, and these unwrapped."""
+    others = 0
+    for i, header in enumerate(headers[1:], start=1):
+        of_header = 2 + max(map(len, header.split("\n")))  # tabulate keeps two columns beside a header
+        others += 2 + max(of_header, *(len(row[i]) for row in rows))
+    return (max(8, WIDTH - others), *[None] * (len(headers) - 1))
+
+
 def render_lines(lines: Sequence[str], output: str) -> str:
     """Remarks below a table: a list in "md", comments in "latex", wrapped lines in "table"."""
     if output in ("latex", "md"):

@@ -109,6 +109,10 @@ class D2(CoresetMethod):
         cut = frozenset() if self.beta == 0 else frozenset({Signal.MARGIN_P})
         return frozenset({Signal.FEATURES}) | self._scorer().needs | cut
 
+    def checkpoints(self, epochs: int) -> range:
+        """Those of the difficulty; all, when AUM cuts some."""
+        return self._scorer().checkpoints(epochs) if self.beta == 0 else super().checkpoints(epochs)
+
     def resolve(self, fraction: float) -> D2:
         """With beta set for the fraction kept."""
         return self if self.beta is not None else dataclasses.replace(self, beta=cut_share(fraction))

@@ -129,3 +129,18 @@ def test_bad_points():
         pareto_figure([point(50, 0)], title="t", caption="c")
     with pytest.raises(UsageError, match="unknown family 'blue'"):
         point(50, 1, family="blue")
+
+
+def test_error_bars_are_inside_and_names_off_the_line_of_everything():
+    points = [
+        Point("A long name of a method", 50, 9e9, 1e5, "CLD", 9.0),
+        Point("Random", 51, 1e9, 0, "reference", 8.0),
+    ]
+    figure = pareto_figure(points, title="t", caption="c", full=("everything", 1.1e10))
+    ax = figure.axes[0]
+    low, high = ax.get_ylim()
+    assert low < 41 < 59 < high
+    boxes = label_boxes(figure, [p.name for p in points])
+    line = ax.transData.transform((11, 50))[0]  # GFLOPs
+    for box in boxes.values():
+        assert box[2] < line or box[0] > line

@@ -9,14 +9,13 @@ from collections.abc import Mapping, Sequence
 from deepcore.measured import PEAKS, MeasuredBill, measured_bills
 from deepcore.phases import Phase, phases
 from deepcore.results import ResultRow
-from deepcore.sheet import Sheet, largest_unit, render_lines, to_csv
+from deepcore.sheet import Sheet, first_widths, largest_unit, render_lines, to_csv
 
 SIZES = ("bytes", "kB", "MB", "GB", "TB")
-METHOD_WIDTH = 16
 NOTHING = "no row finished: there is nothing to bill"
 
 
-def cost_report(rows: Sequence[ResultRow], output: str = "table") -> str:
+def measured_report(rows: Sequence[ResultRow], output: str = "table") -> str:
     """What each method cost at each fraction: selection in three readings, training, total, storage, seconds,
     and after how many uses of the coreset it pays.
 
@@ -47,7 +46,7 @@ def phase_report(rows: Sequence[ResultRow], output: str = "table") -> str:
 
     Args:
         rows: of any number of methods, fractions, nets and seeds.
-        output: as for `cost_report`; csv and json hold every field of Phase.
+        output: as for `measured_report`; csv and json hold every field of Phase.
     """
     found = phases(rows)
     if output in ("csv", "json"):
@@ -91,7 +90,7 @@ def _cost_sheet(bills: Sequence[MeasuredBill]) -> Sheet:
         f"Measured cost of a coreset for {bills[0].net} on {bills[0].dataset}: {unit} of selection (alone, "
     )
     title += "shared, marginal), target, total"
-    return Sheet(title, headers, rows, widths=(METHOD_WIDTH, *[None] * (len(headers) - 1)))
+    return Sheet(title, headers, rows, widths=first_widths(headers, rows))
 
 
 def _remarks(bills: Sequence[MeasuredBill]) -> list[str]:
@@ -132,11 +131,11 @@ def _phase_sheet(found: Sequence[Phase]) -> Sheet:
         for phase in found
     )
     headers = (
-        *("phase", "net", "passes", "passes\nhere", "passes\ncounted", f"{unit}\nhere"),
+        *("phase", "net", "formula", "passes\nhere", "passes\ncounted", f"{unit}\nhere"),
         *(f"{unit}\nmeasured", "here\nover", "seconds", "peak\nMB"),
     )
     title = "What this harness says that a run takes, and what was counted"
-    return Sheet(title, headers, rows, formulas=(1, 2), widths=(22, *[None] * (len(headers) - 1)))
+    return Sheet(title, headers, rows, formulas=(1, 2), widths=first_widths(headers, rows))
 
 
 def _over(phase: Phase) -> str:
