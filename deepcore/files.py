@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import io
 import json
@@ -41,28 +42,38 @@ def write_npz(path: Path, **arrays: np.ndarray) -> None:
     write_bytes(path, buffer.getvalue())
 
 
-def read_json(path: Path, what: str) -> Any:
+def read_json(path: Path, what: str, remedy: str = "delete it and run the command again") -> Any:
     """The content of a JSON file of ours; StoredMismatch, naming `what` and the remedy, when it cannot be
     read."""
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise StoredMismatch(
-            f"{what} {path} is damaged ({error}); delete it and run the command again"
-        ) from None
+        raise StoredMismatch(f"{what} {path} is damaged ({error}); {remedy}") from None
+
+
+def check_folder(folder: Path) -> None:
+    """`folder` is, or could be made, a folder that this process may write into; UsageError otherwise."""
+    above = next(path for path in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(path))
+    if not above.is_dir():
+        raise UsageError(f"{folder} is, or lies below, a file: give --save_path a folder")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise UsageError(f"{folder} cannot be written: give --save_path a folder of yours")
 
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the folder for this process; a second process waits, and says for whom. SIGKILL releases the
     lock."""
+    check_folder(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle = open(folder / ".lock", "a+")  # noqa: SIM115 (held for the whole block)
-    except (FileExistsError, NotADirectoryError):
-        raise UsageError(f"{folder} is, or lies below, a file: give --save_path a folder") from None
-    except PermissionError:
-        raise UsageError(f"{folder} cannot be written: give --save_path a folder of yours") from None
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        raise UsageError(
+            f"{folder} cannot be written ({error.strerror}): give --save_path a folder of yours"
+        ) from None
     with handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

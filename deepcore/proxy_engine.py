@@ -61,17 +61,28 @@ def obtain_proxy(
         recorded = {"identity": identity(spec), "recording": recording.to_dict()}
         name = f"{spec.dataset}-{spec.net}-seed{spec.seed}-{fingerprint(recorded)}".replace("/", "_")
         store = ProxyStore(folder / name)
-        arrays = recording.arrays(len(split.train), len(split.val))
-        store.create(recorded, split, data.train.labels, arrays, spec.train.epochs + 1)
+        _lay_out(store, recorded, data, split, spec)
     if store.is_done or store.has_diverged:
         run = store.load()
         say(f"proxy run of seed {spec.seed} found in {store.folder}")
         return run
     recording = Recording.from_dict(store.spec()["recording"])
+    if store.state_path.exists():
+        store.check_layout(recording.arrays(len(split.train), len(split.val)), spec.train.epochs + 1)
+    else:  # it begins again, whatever became of its files
+        _lay_out(store, store.spec(), data, split, spec)
     verb = "resumes" if store.state_path.exists() else "trains"
     say(f"seed {spec.seed}: proxy {spec.net} {verb}, {spec.train.epochs} epochs on {len(split.train):,} rows")
     _train_into(store, data, split, spec, recording, device, progress)
     return store.load()
+
+
+def _lay_out(
+    store: ProxyStore, recorded: dict[str, Any], data: LabeledData, split: Split, spec: ProxySpec
+) -> None:
+    """A new run of specification `recorded`, without a row yet."""
+    arrays = Recording.from_dict(recorded["recording"]).arrays(len(split.train), len(split.val))
+    store.create(recorded, split, data.train.labels, arrays, spec.train.epochs + 1)
 
 
 def find_stored(folder: Path, spec: ProxySpec, recording: Recording) -> ProxyStore | None:

@@ -55,7 +55,8 @@ class ProxyStore:
 
     def spec(self) -> dict[str, Any]:
         """What the run is of; StoredMismatch when unreadable."""
-        spec = read_json(self.folder / "spec.json", "the specification of a proxy run")
+        remedy = "delete its folder and run the command again"
+        spec = read_json(self.folder / "spec.json", "the specification of a proxy run", remedy)
         if not isinstance(spec, dict) or not {"identity", "recording"} <= spec.keys():
             raise StoredMismatch(f"{self.folder / 'spec.json'} is not of a proxy run; delete the folder")
         return spec
@@ -64,7 +65,13 @@ class ProxyStore:
         self, spec: Mapping[str, Any], split: Split, labels: np.ndarray, arrays: Mapping[str, int], rows: int
     ) -> None:
         """Lay out a new run: empty trajectories of `rows` checkpoints, {file stem: columns}; spec.json comes
-        last."""
+        last.
+
+        Raises:
+            StoredMismatch: the folder holds a run that ended, with a specification lost or changed.
+        """
+        if self.is_done or self.has_diverged:
+            raise self._damaged("spec.json is missing, or another run's")
         self.folder.mkdir(parents=True, exist_ok=True)
         write_npz(
             self.folder / "pool.npz",
@@ -77,6 +84,22 @@ class ProxyStore:
             path = self.folder / f"{stem}.npy"
             np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(rows, columns))
         write_json(self.folder / "spec.json", spec)
+
+    def check_layout(self, arrays: Mapping[str, int], rows: int) -> None:
+        """The trajectories that `create` laid out are there; StoredMismatch names the one that is not."""
+        for stem, columns in arrays.items():
+            try:
+                fits = self._map(stem).shape == (rows, columns)
+            except (OSError, ValueError, EOFError):
+                fits = False
+            if not fits:
+                raise self._damaged(f"{stem}.npy is missing or truncated")
+
+    def _damaged(self, what: str) -> StoredMismatch:
+        return StoredMismatch(
+            f"proxy run {self.folder} is damaged: {what}; delete the folder and run the command again to "
+            "train it anew"
+        )
 
     def write_row(self, stem: str, t: int, row: np.ndarray) -> None:
         """Checkpoint t of a trajectory, by an ordinary write (a full disk is then an error, not a crash)."""
@@ -130,7 +153,10 @@ class ProxyStore:
                 read_json(self.folder / "diverged.json", "the record of a diverged proxy run")["message"]
             )
         done = read_json(self.folder / "done.json", "the closing record of a proxy run")
-        for name, checksum in done["checksums"].items():
+        sums = done.get("checksums") if isinstance(done, dict) else None
+        if not isinstance(sums, dict) or not isinstance(done.get("costs"), dict) or _files(spec) - set(sums):
+            raise self._damaged("done.json does not list its files and costs")
+        for name, checksum in sums.items():
             path = self.folder / name
             if not path.exists() or _checksum(path) != checksum:
                 state = "differs from what was written" if path.exists() else "is missing"
@@ -166,6 +192,14 @@ class ProxyStore:
 
     def _map(self, stem: str) -> np.ndarray:
         return np.load(self.folder / f"{stem}.npy", mmap_mode="r", allow_pickle=False)
+
+
+def _files(spec: Mapping[str, Any]) -> set[str]:
+    """The names of the arrays of a finished run."""
+    recording = spec["recording"]
+    stems = {f"{mode}_{name}" for mode in ("online", "post_epoch", "val") for name in recording[mode]}
+    stems |= {f"{final}_{name}" for final in ("final", "val_final") for name in recording["final"]}
+    return {"pool.npz", "last_layer.npz", *(f"{stem}.npy" for stem in stems)}
 
 
 def _checksum(path: Path) -> int:

@@ -121,6 +121,11 @@ class RowStore:
         if not path.exists():
             return None
         stored = read_row(path)
+        if stored.fingerprint != row.fingerprint:
+            raise StoredMismatch(
+                f"the result row {path} is damaged (it is of fingerprint {stored.fingerprint}); delete it "
+                "and run the command again"
+            )
         return dataclasses.replace(stored, label=row.label) if stored.status == "ok" else None
 
     def save(self, row: ResultRow) -> None:
@@ -139,11 +144,36 @@ def read_row(path: Path) -> ResultRow:
     names = {f.name for f in dataclasses.fields(ResultRow)}
     if not isinstance(value, dict) or value.get("schema") != SCHEMA or set(value) != names:
         schema = value.get("schema") if isinstance(value, dict) else None
+        what = f"has schema {schema} where this version reads {SCHEMA}"
+        if schema == SCHEMA:
+            what = f"lacks, or has beyond what this version reads, {', '.join(sorted(names ^ set(value)))}"
+        raise StoredMismatch(f"the result row {path} {what}: move it away, or give another --save_path")
+    row = ResultRow(**value)
+    wrong = _wrong_field(row)
+    if wrong:
         raise StoredMismatch(
-            f"the result row {path} has schema {schema} where this version reads {SCHEMA}: "
-            "move it away, or give another --save_path"
+            f"the result row {path} is damaged ({wrong} is {value[wrong]!r}); delete it and run the command "
+            "again"
         )
-    return ResultRow(**value)
+    return row
+
+
+def _wrong_field(row: ResultRow) -> str | None:
+    """The first field with a value that no run writes, of those that tables and decisions are made from."""
+
+    def is_share(value: Any) -> bool:
+        return isinstance(value, (int, float)) and 0 <= value <= 1
+
+    done = row.status == "ok"
+    valid = {
+        "status": row.status in ("ok", "failed"),
+        "accuracy": is_share(row.accuracy) if done else row.accuracy is None,
+        "class_accuracy": isinstance(row.class_accuracy, list)
+        and all(a is None or is_share(a) for a in row.class_accuracy),
+        "k": isinstance(row.k, int) and row.k >= int(done),
+        "error": isinstance(row.error, str),
+    }
+    return next((name for name, holds in valid.items() if not holds), None)
 
 
 def provenance(device: torch.device) -> dict[str, Any]:

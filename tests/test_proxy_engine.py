@@ -267,3 +267,41 @@ def test_recording_of_methods():
     assert not needed.covers(everything)
     assert Recording.from_dict(everything.to_dict()) == everything
     assert Recording.of([methods.parse("Random")], everything=True).post_epoch == frozenset()
+
+
+@pytest.mark.parametrize("change", ["lost", "another"])
+def test_a_finished_run_without_its_specification_is_not_overwritten(tmp_path, change):
+    data = images()
+    folder = proxy(tmp_path, data).folder
+    spec = json.loads((folder / "spec.json").read_text())
+    (folder / "spec.json").unlink()
+    if change == "another":
+        (folder / "spec.json").write_text(json.dumps({**spec, "identity": {}}))
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(StoredMismatch, match="delete the folder"):
+        proxy(tmp_path, data)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", '{"checksums": {}, "costs": {}}'])
+def test_a_closing_record_that_lists_nothing_is_refused(tmp_path, content):
+    data = images()
+    (proxy(tmp_path, data).folder / "done.json").write_text(content)
+    with pytest.raises(StoredMismatch, match="delete the folder"):
+        proxy(tmp_path, data)
+
+
+def test_an_unfinished_run_that_lost_files(tmp_path):
+    data = images()
+    whole = proxy(tmp_path / "whole", data)
+    folder = proxy(tmp_path / "broken", data).folder
+    (folder / "done.json").unlink()
+    (folder / "online_loss.npy").unlink()
+    (folder / "pool.npz").write_bytes(b"")
+    again = proxy(tmp_path / "broken", data)  # no checkpoint: it begins again
+    assert np.array_equal(again.trajectory(Signal.LOSS, "online"), whole.trajectory(Signal.LOSS, "online"))
+    (folder / "done.json").unlink()
+    (folder / "online_loss.npy").unlink()
+    (folder / "state.pt").write_bytes(b"")  # it would go on
+    with pytest.raises(StoredMismatch, match=r"online_loss.npy is missing or truncated; delete the folder"):
+        proxy(tmp_path / "broken", data)
