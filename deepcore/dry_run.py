@@ -11,11 +11,11 @@ import torch
 from deepcore import nets
 from deepcore.config import TrainSpec
 from deepcore.data.record import LabeledData
+from deepcore.files import check_folder
 from deepcore.flops import flops_per_example
 from deepcore.harness import Harness
 from deepcore.meter import Meter
 from deepcore.proxy_engine import find_stored
-from deepcore.selection import Budget
 from deepcore.threads import threads_for
 from deepcore.train import Plan, batch_bounds, evaluate, train
 
@@ -25,6 +25,7 @@ PROBE_STEPS = 20
 def describe(harness: Harness) -> list[str]:
     """Lines for the user. The time is measured on a few steps of each net here, so it takes a second or
     two."""
+    check_folder(harness.folder)
     spec, data = harness.spec, harness.data
     pending = harness.pending()
     total = sum(1 for seed in spec.seeds for _ in harness.cells(seed))
@@ -51,7 +52,7 @@ def describe(harness: Harness) -> list[str]:
             seconds += plan.steps * step + row * (sweeps * n + (plan.epochs + 1) * q)
     by_size: dict[tuple[str, int], int] = {}
     for cell in pending:
-        k = Budget.of(1.0 if cell.fraction is None else cell.fraction, len(harness.splits[cell.seed].train)).k
+        k = harness.size(cell)
         by_size[cell.net, k] = by_size.get((cell.net, k), 0) + 1
     for (net, k), count in by_size.items():
         plan = Plan.of(k, spec.target)

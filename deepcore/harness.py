@@ -86,6 +86,19 @@ class Harness:
                 for net in self.spec.nets:
                     yield Cell(seed, method, fraction, net)
 
+    def size(self, cell: Cell) -> int:
+        """The rows that the target of a cell will train on; the whole pool where only the selection tells.
+
+        Raises:
+            UsageError: a subset that cannot be of this data.
+        """
+        split = self.splits[cell.seed]
+        budget = Budget.of(1.0 if cell.fraction is None else cell.fraction, len(split.train))
+        if cell.method.uses_fraction or cell.method.needs | cell.method.needs_val:
+            return budget.k
+        run = bare_run(self.data, split, self.spec.val_fraction)
+        return len(cell.method.select(run, budget, np.random.default_rng(0)).rows)
+
     def pending(self) -> list[Cell]:
         """The cells without a finished row."""
         every = (cell for seed in self.spec.seeds for cell in self.cells(seed))
@@ -277,7 +290,7 @@ class Harness:
         )
 
     def _tell(self, row: ResultRow) -> None:
-        size = "" if row.fraction is None else f" {100 * row.fraction:g}%"
+        size = "" if row.fraction is None else f" {100 * row.fraction:.10g}%"
         what = f"seed {row.seed}: {row.label}{size}, {row.target_net}"
         if row.status != "ok":
             self.progress.say(f"{what} failed: {row.error.splitlines()[-1]}")

@@ -86,7 +86,7 @@ def accuracy_report(rows: Sequence[ResultRow], output: str = "table") -> str:
 
 
 def _percent(fraction: float | None) -> str:
-    return "file" if fraction is None else f"{100 * fraction:g}%"
+    return "file" if fraction is None else f"{100 * fraction:.10g}%"
 
 
 def _spread(mean: float, std: float | None, n: int | None = None) -> str:

@@ -150,7 +150,7 @@ def _save(
         columns["weight"] = selection.weights
     if paths is not None:
         columns["path"] = _names(paths[selection.rows])
-    stem = f"f{budget.fraction:g}" if method.uses_fraction else "all"
+    stem = f"f{budget.fraction:.12g}" if method.uses_fraction else "all"
     _write_both(folder / stem, columns)
     if selection.scores is not None:
         keep = resolved.keep if isinstance(resolved, ScoreMethod) else "highest"

@@ -143,7 +143,9 @@ def train(
         Diverged: an epoch's losses are not finite; the message names the epoch.
     """
     net.to(device)
-    rows = np.repeat(rows, 2) if len(rows) == 1 else rows
+    if len(rows) == 1:
+        rows = np.repeat(rows, 2)
+        weights = None  # scaled to mean 1
     optimizer = make_optimizer(net, spec)
     plan = Plan.of(len(rows), spec)
     source = _Batches(data, rows, weights, spec, plan, seed, device)
@@ -197,7 +199,8 @@ class _Batches:
         self.labels = torch.from_numpy(data.labels[rows]).to(device)
         self.weights = None
         if weights is not None:
-            self.weights = torch.from_numpy(weights / weights.mean()).float().to(device)
+            share = weights / weights.max()  # first: a sum of weights near the largest float overflows
+            self.weights = torch.from_numpy(share / share.mean()).float().to(device)
         self.bounds = batch_bounds(len(rows), spec.batch)
 
     def epoch(self, epoch: int) -> Iterator[_Batch]:

@@ -83,7 +83,13 @@ class FromFile(CoresetMethod):
             notes = (
                 f"{is_val.sum()} of {ids.size} ids of {self.path} left out: validation rows of this seed",
             )
-        return Selection(ids[in_pool], None if weights is None else weights[in_pool], notes=notes)
+        kept = None if weights is None else weights[in_pool]
+        if kept is not None and not kept.any():
+            raise UsageError(
+                f"{self.path}: its only weights above 0 are of validation rows of this seed, which no method "
+                "trains on: give another row a weight"
+            )
+        return Selection(ids[in_pool], kept, notes=notes)
 
     def _subset_of(self, run: ProxyRun) -> Subset:
         if "{seed}" not in self.path:

@@ -22,7 +22,7 @@ from deepcore.data import load
 from deepcore.harness import Harness
 from deepcore.method import CoresetMethod, ScoreMethod
 from deepcore.progress import Progress
-from deepcore.report import summarise
+from deepcore.report import accuracy_report, summarise
 from deepcore.results import RowStore, read_row
 from deepcore.seeding import stream
 from deepcore.selection import Budget, Selection
@@ -433,3 +433,39 @@ def test_a_row_of_another_schema_is_refused(tmp_path):
 
     with pytest.raises(StoredMismatch, match="schema 99"):
         runner(tmp_path, grid("Random")).run()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"accuracy": "high"}, {"accuracy": 1.5}, {"class_accuracy": None}, {"status": "fine"}, {"k": 0},
+     {"fingerprint": "0" * 16}],
+)  # fmt: skip
+def test_a_row_with_values_that_no_run_writes_is_refused(tmp_path, change):
+    (row,) = runner(tmp_path, grid("Random")).run()
+    path = RowStore(tmp_path / "rows").path(row)
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(StoredMismatch, match="damaged"):
+        runner(tmp_path, grid("Random")).run()
+
+
+def test_a_subset_of_one_weighted_row(tmp_path):
+    data = images()
+    harness = runner(tmp_path, grid("Random"), data)
+    kept, held_out = harness.splits[0].train[0], harness.splits[0].val[0]
+    path = tmp_path / "one.csv"
+    path.write_text(f"id,weight\n{kept},5\n")
+    (row,) = runner(tmp_path, grid(f"file:{path}"), data).run()
+    path.write_text(f"{kept}\n")
+    (plain,) = runner(tmp_path, grid(f"file:{path}"), data).run()
+    assert (row.status, row.error) == ("ok", "")
+    assert row.accuracy == plain.accuracy
+    path.write_text(f"id,weight\n{kept},0\n{held_out},5\n")
+    (row,) = runner(tmp_path, grid(f"file:{path}"), data).run()
+    assert "its only weights above 0 are of validation rows" in row.error
+
+
+def test_close_fractions_have_a_file_and_a_line_each(tmp_path):
+    rows = runner(tmp_path, grid("Random", fractions=(0.1234561, 0.5234562, 0.5234563))).run()
+    assert len({path.name for path in (tmp_path / "selections").rglob("f*.csv")}) == 3
+    assert "52.34562%" in accuracy_report(rows)
+    assert "52.34563%" in accuracy_report(rows)

@@ -313,3 +313,11 @@ def test_class_accuracy_by_hand():
 def test_bad_recipes_are_refused(changes):
     with pytest.raises(UsageError):
         short(**changes)
+
+
+def test_weights_near_the_largest_float_are_weights():
+    n = len(ROWS)
+    huge = np.where(np.arange(n) % 2, 1.0, 0.5)
+    plain, scaled = fit(weights=huge), fit(weights=1e308 * huge)
+    for p, q in zip(plain.parameters(), scaled.parameters(), strict=True):
+        assert torch.allclose(p, q)
