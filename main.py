@@ -15,16 +15,24 @@ from deepcore.flags import FOLDER_FLAGS, IGNORED_FLAGS, PROXY_FLAGS, RECIPE_FLAG
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status: 0, 1 when a row failed, 2 for bad input, 130 after
-    Ctrl-C."""
+    Ctrl-C, 141 when nobody reads the output any more."""
+    for name in ("stdout", "stderr"):  # None where the shell closed it
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (for the rest of the process)
     args = parser().parse_args(argv)
     # threads that wait for each other sleep: spinning loses a busy machine's time (read when torch is loaded)
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from deepcore.checks import DeepcoreError  # torch is imported below: --help answers at once
 
     try:
-        return run(args)
+        status = run(args)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # as in "| head"
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still buffered goes nowhere, without a word
+        return 141
     except DeepcoreError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         print(
@@ -39,6 +47,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """The command, without the handling of errors."""
+    from deepcore.checks import UsageError
     from deepcore.dry_run import describe
     from deepcore.harness import Harness
     from deepcore.progress import Progress
@@ -48,8 +57,12 @@ def run(args: argparse.Namespace) -> int:
         print(listing())
         return 0
     if args.costs:
-        print(costs(args))
+        show(costs(args))
         return 0
+    if not args.save_path:
+        raise UsageError("--save_path is empty: give a folder (. is the one you are in)")
+    if args.print_freq < 0:
+        raise UsageError(f"--print_freq is {args.print_freq}: it must be at least 0 (0: no lines)")
     shown = tables(args)
     progress = Progress(quiet=args.quiet, every=args.print_freq)
     for flag, why in IGNORED_FLAGS.items():
@@ -68,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
         print("\n".join(describe(harness)))
         return 0
     rows = harness.run()
-    print("\n\n".join(table(rows, args.output) for table in shown))
+    show("\n\n".join(table(rows, args.output) for table in shown))
     if args.figures:
         from deepcore.pareto import pareto_files
 
@@ -86,7 +99,7 @@ def load_data(args: argparse.Namespace, say: Callable[[str], None]) -> Any:
     from deepcore import data as datasets
 
     folder_flags = {flag: getattr(args, flag) for flag in FOLDER_FLAGS}
-    name = args.dataset or "Digits"
+    name = "Digits" if args.dataset is None else args.dataset
     data = datasets.load(name, data_path=args.data_path, download=args.download, **folder_flags)
     for flag, value in folder_flags.items():
         if value is not None and isinstance(data.train, datasets.TensorRows):
@@ -134,6 +147,16 @@ def tables(args: argparse.Namespace) -> list[Any]:
     return [known[name] for name in names]
 
 
+def show(text: str) -> None:
+    """Print to stdout what its encoding can hold of `text`."""
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = text.replace("±", "+-").encode(encoding, "backslashreplace").decode(encoding)
+    print(text)
+
+
 def experiment(args: argparse.Namespace, data: Any) -> Any:
     """The ExperimentSpec of the flags."""
     from deepcore import nets
@@ -142,6 +165,9 @@ def experiment(args: argparse.Namespace, data: Any) -> Any:
 
     if args.num_exp < 1 or args.seed < 0:
         raise UsageError("--num_exp must be at least 1 and --seed at least 0")
+    for flag in ("model", "proxy_model", "recipe"):
+        if getattr(args, flag) == "":
+            raise UsageError(f"--{flag} is empty: give a name of --list, or leave the flag out")
     base = RECIPES[check_choice("recipe", args.recipe or data.recipe, RECIPES)]
     changes = {name: getattr(args, name) for name in RECIPE_FLAGS if getattr(args, name) is not None}
     recipe = dataclasses.replace(base, **changes, **({"batch": args.batch} if args.batch is not None else {}))

@@ -37,9 +37,11 @@ class Diverged(DeepcoreError):
 
 def check_fraction(fraction: float) -> float:
     """The fraction kept, in (0, 1]; raises UsageError otherwise."""
-    if not (isinstance(fraction, (int, float)) and math.isfinite(fraction) and 0 < fraction <= 1):
+    number = isinstance(fraction, (int, float, np.integer, np.floating)) and not isinstance(fraction, bool)
+    if not (number and math.isfinite(fraction) and 0 < fraction <= 1):
+        shown = fraction if number else repr(fraction)
         raise UsageError(
-            f"fraction is {fraction}: it is the fraction kept, above 0 and at most 1 (0.1 keeps 10%)"
+            f"fraction is {shown}: it is the fraction kept, above 0 and at most 1 (0.1 keeps 10%)"
         )
     return float(fraction)
 
@@ -78,8 +80,8 @@ def check_labels(labels: np.ndarray, num_classes: int | None, where: str) -> np.
     labels = labels.astype(np.int64)
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or (num_classes is not None and high >= num_classes):
-        top = "" if num_classes is None else f"..{num_classes - 1}"
-        raise UsageError(f"{where}: labels run from {low} to {high}, out of range 0{top}")
+        valid = ": they count from 0" if num_classes is None else f" 0..{num_classes - 1}"
+        raise UsageError(f"{where}: labels run from {low} to {high}, out of range{valid}")
     return labels
 
 

@@ -64,7 +64,7 @@ class TrainSpec:
         if self.momentum >= 1:
             raise UsageError(f"momentum is {self.momentum}: it must be below 1")
         if self.nesterov and self.optimizer == "SGD" and self.momentum == 0:
-            raise UsageError("nesterov needs a momentum above 0: set --momentum, or --no-nesterov")
+            raise UsageError("nesterov needs a momentum above 0: set --momentum, or --nesterov false")
         if self.min_lr > self.lr and self.scheduler in ("CosineAnnealingLR", "OneCycleLR"):
             raise UsageError(f"min_lr {self.min_lr} is above lr {self.lr}: {self.scheduler} goes down to it")
         if any(not 0 < m < 1 for m in self.milestones) or list(self.milestones) != sorted(self.milestones):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +16,7 @@ import numpy as np
 import pytest
 
 import main
+from deepcore.checks import UsageError
 from deepcore.flags import IGNORED_FLAGS, parser
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -282,3 +286,78 @@ def test_the_engine_never_imports_methods():
     for path in sorted((ROOT / "deepcore").rglob("*.py")):
         for line in path.read_text().splitlines():
             assert not line.lstrip().startswith(("import methods", "from methods")), path
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--save_path", ""], "--save_path is empty"),
+        (["--model", ""], "--model is empty"),
+        (["--dataset", ""], "unknown data set ''"),
+        (["--print_freq", "-1"], "--print_freq is -1"),
+        (["--momentum", "0"], "--nesterov false"),
+    ],
+)
+def test_values_that_mean_nothing_are_refused(call, tmp_path, argv, message):
+    status, _, err = call(*FAST, *argv)
+    assert status == 2
+    assert message in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_dry_run_refuses_what_the_run_would(call, tmp_path):
+    (tmp_path / "runs").write_text("mine")
+    status, out, err = call(*FAST, "--dry_run")
+    assert (status, out) == (2, "")
+    assert "is, or lies below, a file" in err
+
+
+def test_a_dry_run_counts_the_rows_of_a_subset(call, tmp_path):
+    (tmp_path / "ids.csv").write_text("\n".join(map(str, range(1437))))
+    _, out, _ = call("--selection", "file:ids.csv", "--num_exp", "1", "--dry_run")
+    assert "MLP on 1,292 rows" in out
+    (tmp_path / "ids.csv").write_text("0\n2\n5\n")
+    _, out, _ = call("--selection", "file:ids.csv", "--num_exp", "1", "--dry_run")
+    assert re.search("MLP on [1-3] rows", out)
+
+
+def test_output_that_nobody_reads_or_that_is_ascii(call, tmp_path):
+    argv = ["--selection", "Random", "--epochs", "1", "--num_exp", "2", "--quiet"]
+    call(*argv)
+    command = [sys.executable, str(ROOT / "main.py"), *argv]
+    ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    plain = subprocess.run(command, cwd=tmp_path, env=ascii_only, capture_output=True, text=True, timeout=100)
+    assert (plain.returncode, plain.stderr) == (0, "")
+    assert " +- " in plain.stdout
+    reader, writer = os.pipe()
+    os.close(reader)
+    closed = subprocess.run(command, cwd=tmp_path, stdout=writer, stderr=subprocess.PIPE, timeout=100)
+    os.close(writer)
+    assert (closed.returncode, closed.stderr) == (141, b"")
+
+
+def test_a_closed_stderr_stops_nothing(call, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    status, out, _ = call("--selection", "Random", "--epochs", "1", "--num_exp", "1")
+    assert status == 0
+    assert "Random" in out
+
+
+def test_a_save_path_that_cannot_be_written(call, tmp_path, monkeypatch):
+    def refuse(*args, **options):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    status, _, err = call(*FAST)
+    assert (status, err) == (
+        2,
+        "error: runs cannot be written (Read-only file system): give --save_path a folder of yours\n",
+    )
+
+
+def test_an_error_of_several_lines_is_printed_as_one(call, monkeypatch):
+    def fail(*args, **options):
+        raise UsageError("no\n  server\n")
+
+    monkeypatch.setattr("deepcore.data.load", fail)
+    assert call(*FAST) == (2, "", "error: no server\n")

@@ -182,3 +182,11 @@ def test_selection_is_checked():
         selection.check_within(np.arange(4))
     with pytest.raises(DeepcoreError, match="2 rows were selected for a budget of 3"):
         selection.check_within(np.arange(5), 3)
+
+
+def test_numpy_s_numbers_are_fractions_and_text_is_none():
+    assert Budget.of(np.float32(0.1), 1000).k == 100
+    assert Budget.of(np.int64(1), 7).k == 7
+    for bad in ("0.1", True):
+        with pytest.raises(UsageError, match=repr(bad)):
+            Budget.of(bad, 10)
