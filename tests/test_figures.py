@@ -133,14 +133,15 @@ def test_bad_points():
 
 def test_error_bars_are_inside_and_names_off_the_line_of_everything():
     points = [
-        Point("A long name of a method", 50, 9e9, 1e5, "CLD", 9.0),
+        Point("A long name of a method", 50, 3e9, 1e5, "CLD", 9.0),
         Point("Random", 51, 1e9, 0, "reference", 8.0),
+        Point("Another", 52, 3e10, 0, "own"),
     ]
-    figure = pareto_figure(points, title="t", caption="c", full=("everything", 1.1e10))
+    figure = pareto_figure(points, title="t", caption="c", full=("everything", 4e9))
     ax = figure.axes[0]
     low, high = ax.get_ylim()
     assert low < 41 < 59 < high
     boxes = label_boxes(figure, [p.name for p in points])
-    line = ax.transData.transform((11, 50))[0]  # GFLOPs
+    line = ax.transData.transform((4, 50))[0]  # GFLOPs
     for box in boxes.values():
         assert box[2] < line or box[0] > line
