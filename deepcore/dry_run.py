@@ -16,6 +16,7 @@ from deepcore.flops import flops_per_example
 from deepcore.harness import Harness
 from deepcore.meter import Meter
 from deepcore.proxy_engine import find_stored
+from deepcore.signals import Signal
 from deepcore.threads import threads_for
 from deepcore.train import Plan, batch_bounds, evaluate, train
 
@@ -34,6 +35,11 @@ def describe(harness: Harness) -> list[str]:
     seeds = [
         s for s in spec.seeds if any(c.seed == s and (c.method.needs | c.method.needs_val) for c in pending)
     ]
+    widths = 0  # of the final arrays, which hold one row per candidate and validation row
+    if seeds:
+        head = nets.build(spec.proxy_net, data.train.shape, data.num_classes, seed=0).head
+        of = {Signal.LOGITS: head.out_features, Signal.FEATURES: head.in_features}
+        widths = sum(of[signal] for signal in harness.recording.final)
     for seed in seeds:
         split = harness.splits[seed]
         store = find_stored(harness.folder / "proxies", harness.proxy_spec(seed), harness.recording)
@@ -46,7 +52,7 @@ def describe(harness: Harness) -> list[str]:
         )
         if state != "found":
             columns = sum(harness.recording.arrays(n, q).values())
-            disk += 4 * columns * (plan.epochs + 1)
+            disk += 4 * (columns * (plan.epochs + 1) + (n + q) * widths)
             step, row = probe(spec.proxy_net, data, spec.proxy, n, harness.device)
             sweeps = 2 + (plan.epochs if harness.recording.post_epoch else 0)
             seconds += plan.steps * step + row * (sweeps * n + (plan.epochs + 1) * q)

@@ -194,9 +194,13 @@ def test_a_dry_run_writes_nothing(call, tmp_path):
         "seed 1: proxy MLP to train: 3 epochs, 33 steps of 128, 1,292 candidates, 145 validation rows" in out
     )
     assert "4 target trainings: MLP on 129 rows, 3 epochs, 3 steps of 128" in out
-    # one post_epoch and six online trajectories of 1,292, one of 145, 4 rows, two seeds, 4 bytes
-    assert f"{(7 * 1292 + 145) * 4 * 2 * 4 / 1e6:.1f} MB" in out
     call(*FAST)
+    # one post_epoch and six online trajectories of 1,292, one of 145, 4 rows; logits and features of all
+    arrays = [np.load(p, mmap_mode="r") for p in (tmp_path / "runs/proxies").rglob("*.npy")]
+    columns = sum(a.shape[1] for a in arrays if a.shape[1] not in (145, 1292)) // 2 // 2
+    size = 4 * ((7 * 1292 + 145) * 4 + (1292 + 145) * columns)
+    assert sum(a.nbytes for a in arrays) == 2 * size
+    assert f"{2 * size / 1e6:.1f} MB" in out
     _, out, _ = call(*FAST, "--dry_run")
     assert "4 rows, 4 of them finished" in out
 
