@@ -23,7 +23,11 @@ def measured_report(rows: Sequence[ResultRow], output: str = "table") -> str:
         rows: the shared and marginal readings are among the methods of these.
         output: one of `deepcore.report.OUTPUTS`; csv and json hold every field of MeasuredBill, unrounded.
     """
-    bills = measured_bills(rows)
+    return render_bills(measured_bills(rows), output)
+
+
+def render_bills(bills: Sequence[MeasuredBill], output: str) -> str:
+    """`measured_report` of bills at hand."""
     if output in ("csv", "json"):
         return _records([bill_record(bill) for bill in bills], output)
     if not bills:
@@ -41,6 +45,16 @@ def bill_record(bill: MeasuredBill) -> dict[str, object]:
     return record | {f"peak_bytes_{name}": peaks.get(name) for name in PEAKS}
 
 
+def bill_of_record(record: Mapping[str, object]) -> MeasuredBill:
+    """The counterpart of `bill_record`."""
+    peaks = {name: record[f"peak_bytes_{name}"] for name in PEAKS}
+    names = {field.name for field in dataclasses.fields(MeasuredBill)} & record.keys()
+    return MeasuredBill(
+        **{name: record[name] for name in names},
+        peak_bytes={name: peak for name, peak in peaks.items() if peak is not None},
+    )
+
+
 def phase_report(rows: Sequence[ResultRow], output: str = "table") -> str:
     """`here` beside what was counted, phase by phase, with seconds and peak memory.
 
@@ -48,7 +62,11 @@ def phase_report(rows: Sequence[ResultRow], output: str = "table") -> str:
         rows: of any number of methods, fractions, nets and seeds.
         output: as for `measured_report`; csv and json hold every field of Phase.
     """
-    found = phases(rows)
+    return render_phases(phases(rows), output)
+
+
+def render_phases(found: Sequence[Phase], output: str) -> str:
+    """`phase_report` of phases at hand."""
     if output in ("csv", "json"):
         return _records([dataclasses.asdict(phase) for phase in found], output)
     if not found:

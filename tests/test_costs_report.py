@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.cost_table import tables
+from benchmarks.cost_table import README, readme, tables
 from deepcore.bills import BILLS
 from deepcore.checks import UsageError
 from deepcore.conventions import convention_lines, convention_sheet, rank
@@ -75,6 +75,8 @@ def test_a_setting_of_one_s_own():
     assert "as measured" in text
     assert "763.739" not in text  # a footnote of the paper's own scenario
     assert "CLD (authors' code)" not in text
+    assert text.count("(this harness, each method alone)") == 2
+    assert "(Table 1)" not in text
     assert "CLD (first 82 epochs)" in text
 
 
@@ -139,6 +141,7 @@ def test_conventions_are_computed():
 
 
 def test_committed_tables_are_up_to_date():
+    assert readme() == README.read_text(), "run python benchmarks/cost_table.py"
     for name, text in tables().items():
         assert (BENCHMARKS / "tables" / name).read_text() == text, (
             f"run python benchmarks/cost_table.py: {name}"

@@ -16,7 +16,14 @@ import methods
 from deepcore.config import ExperimentSpec
 from deepcore.harness import Harness
 from deepcore.measured import measured_bills
-from deepcore.measured_report import bill_record, digits, measured_report, phase_report, seconds
+from deepcore.measured_report import (
+    bill_of_record,
+    bill_record,
+    digits,
+    measured_report,
+    phase_report,
+    seconds,
+)
 from deepcore.pareto import pareto_files
 from deepcore.phases import phases
 from deepcore.progress import Progress
@@ -95,6 +102,7 @@ def test_records_are_unrounded_and_parse(rows):
     bills = measured_bills(rows)
     records = json.loads(measured_report(rows, "json"))
     assert records == json.loads(json.dumps([bill_record(bill) for bill in bills]))
+    assert [bill_of_record(record) for record in records] == bills
     table = list(csv.DictReader(io.StringIO(measured_report(rows, "csv"))))
     assert len(table) == len(bills) == 2 * (4 * 2 + 1)
     for line, bill in zip(table, bills, strict=True):
