@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 
@@ -45,7 +46,8 @@ def make_split(labels: np.ndarray, *, val_fraction: float, seed: int) -> Split:
                 f"class {c} has {rows.size} training row: a split needs two or more of each class "
                 "(one to train on, one for validation); drop the class or add rows"
             )
-        size = min(max(int(val_fraction * rows.size + 0.5), 1), rows.size - 1)
+        size = int(Decimal(str(val_fraction)) * rows.size + Decimal("0.5"))
+        size = min(max(size, 1), rows.size - 1)
         held_out.append(rng.choice(rows, size, replace=False))
     val = np.sort(np.concatenate(held_out))
     return Split(np.setdiff1d(np.arange(len(labels)), val), val, seed)

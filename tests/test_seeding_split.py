@@ -72,3 +72,8 @@ def test_a_val_fraction_outside_its_range_is_refused(fraction):
 def test_a_class_of_one_row_is_named():
     with pytest.raises(UsageError, match="class 1 has 1 training row"):
         make_split(np.array([0, 0, 1]), val_fraction=0.5, seed=0)
+
+
+def test_the_share_is_decimal():
+    split = make_split(np.repeat([0, 1], 50), val_fraction=0.29, seed=0)  # 14.5 of each, not 14.4999...
+    assert len(split.val) == 30
