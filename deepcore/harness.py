@@ -27,7 +27,8 @@ from deepcore.proxy import ProxyRun
 from deepcore.proxy_engine import identity, load_named, obtain_proxy
 from deepcore.recorder import Recording
 from deepcore.results import ResultRow, RowStore, provenance
-from deepcore.seed_runs import SeedRuns, bill_of, recorded_by
+from deepcore.seed_runs import SeedRuns, bare_identity, bill_of, recorded_by
+from deepcore.selecting import selection_folder
 from deepcore.split import make_split
 from deepcore.threads import threads_for
 from deepcore.train import TrainResult, class_accuracy, train
@@ -275,6 +276,17 @@ class Harness:
                 say=self.progress.say,
                 progress=lambda epoch: step(),
             )
+
+    def selection_name(self, seed: int) -> str:
+        """How the folders of a seed's selections begin."""
+        return f"{self.data.name}-seed{seed}"
+
+    def selection_folder(self, seed: int, method: CoresetMethod) -> Path:
+        """Where the selections and scores of a method under a seed are."""
+        identified = bare_identity(self.data, self.spec.val_fraction, seed)
+        if method.needs | method.needs_val:
+            identified = identity(self.proxy_spec(seed))
+        return selection_folder(self.folder / "selections", self.selection_name(seed), method, identified)
 
     def _say_once(self, note: str) -> None:
         """A line that need not be read twice."""

@@ -61,7 +61,7 @@ class SeedRuns:
                 seed=self.seed,
                 cache=self._scores,
                 folder=self.harness.folder / "selections",
-                name=f"{self.harness.data.name}-seed{self.seed}",
+                name=self.harness.selection_name(self.seed),
                 device=self.harness.device,
                 paths=self.harness.data.paths,
             )
@@ -113,12 +113,15 @@ def bare_run(data: LabeledData, split: Split, val_fraction: float) -> ProxyRun:
         num_classes=data.num_classes,
         val_ids=split.val,
         val_labels=data.train.labels[split.val],
-        spec={
-            "identity": {
-                "dataset": data.name,
-                "data_fingerprint": data.fingerprint,
-                "val_fraction": val_fraction,
-                "seed": split.seed,
-            }
-        },
+        spec={"identity": bare_identity(data, val_fraction, split.seed)},
     )
+
+
+def bare_identity(data: LabeledData, val_fraction: float, seed: int) -> dict[str, Any]:
+    """What two splits must share to be the same."""
+    return {
+        "dataset": data.name,
+        "data_fingerprint": data.fingerprint,
+        "val_fraction": val_fraction,
+        "seed": seed,
+    }

@@ -9,10 +9,10 @@ import json
 import re
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -135,6 +135,17 @@ def signal_bytes(method: CoresetMethod, run: ProxyRun) -> int:
     return total
 
 
+def selection_folder(folder: Path, name: str, method: CoresetMethod, identity: Mapping[str, Any]) -> Path:
+    """Where the files of `method` are, under `folder`, for the pool or proxy run of this identity."""
+    label = re.sub(r"[^A-Za-z0-9.=,_-]+", "_", method.label())[:60]
+    return folder / f"{name}-{label}-{fingerprint(method.spec(), identity)}"
+
+
+def file_stem(method: CoresetMethod, fraction: float | None) -> str:
+    """Name of the selection's files, without the suffix."""
+    return f"f{fraction:.12g}" if method.uses_fraction else "all"
+
+
 def _save(
     method: CoresetMethod,
     resolved: CoresetMethod,
@@ -146,9 +157,7 @@ def _save(
     paths: np.ndarray | None,
 ) -> None:
     """The selected ids and, where there are scores, all scores."""
-    mark = fingerprint(method.spec(), run.spec["identity"])
-    label = re.sub(r"[^A-Za-z0-9.=,_-]+", "_", method.label())[:60]
-    folder = folder / f"{name}-{label}-{mark}"
+    folder = selection_folder(folder, name, method, run.spec["identity"])
     folder.mkdir(parents=True, exist_ok=True)
     write_bytes(folder / "method.json", (json.dumps(method.spec(), sort_keys=True) + "\n").encode())
     label_of = dict(zip(run.ids.tolist(), run.labels.tolist(), strict=True))
@@ -162,7 +171,7 @@ def _save(
         columns["weight"] = selection.weights
     if paths is not None:
         columns["path"] = _names(paths[selection.rows])
-    stem = f"f{budget.fraction:.12g}" if method.uses_fraction else "all"
+    stem = file_stem(method, budget.fraction)
     _write_both(folder / stem, columns)
     if selection.scores is not None:
         keep = resolved.keep if isinstance(resolved, ScoreMethod) else "highest"
