@@ -52,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
     from deepcore.harness import Harness
     from deepcore.progress import Progress
     from deepcore.report import closing_lines
+    from deepcore.run_report import write_report
 
     if args.list:
         print(listing())
@@ -87,7 +88,10 @@ def run(args: argparse.Namespace) -> int:
 
         for path in pareto_files(rows, harness.folder):
             progress.say(f"drawn: {path}")
+    report = write_report(harness, rows, progress.say) if args.report else None
     progress.say("\n".join(closing_lines(rows, harness.folder)))
+    if report is not None:
+        progress.say(f"report: {report}, its tables and figures beside it")
     failed = [row for row in rows if row.status != "ok"]
     for row in failed:
         print(f"failed: {row.label} of seed {row.seed}: {row.error.splitlines()[-1]}", file=sys.stderr)
@@ -241,8 +245,9 @@ def listing() -> str:
         reads = sorted(s.value for s in method.needs | method.needs_val)
         own = [f for f in dataclasses.fields(method) if f.name not in common]
         fields = ", ".join(f"{f.name}={getattr(method, f.name)}" for f in own) or "-"
+        keeps = getattr(method, "keep", "-") if method.is_selection else "no selection"
         table.append([name, method.paper or "-", ", ".join(reads) or "-", method.mode if reads else "-",
-                      getattr(method, "keep", "-"), fields])  # fmt: skip
+                      keeps, fields])  # fmt: skip
     widths = [None, 24, 20, None, None, 44]
     return "\n\n".join(
         [

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from deepcore.method import CoresetMethod
 
 CORESET_LATE = Price("target", "3 k T_late f_large", lambda s: s.k * s.T_late, "large", backward=True)
+HELD_OUT = Price("target", "3 Q T f_large", lambda s: s.Q * s.T, "large", backward=True)
+WITH_VAL = Price("target", "3 (k + Q) T f_large", lambda s: (s.k + s.Q) * s.T, "large", backward=True)
 PROXY = Price("proxy", "3 N T_proxy f", lambda s: s.N * s.T_proxy, backward=True)
 PROXY_ON_K = Price("proxy", "3 k T_proxy f", lambda s: s.k * s.T_proxy, backward=True)
 PROXY_EARLY = Price("proxy", "3 N T_proxy_early f", lambda s: s.N * s.T_proxy_early, backward=True)
@@ -100,7 +102,7 @@ _GLISTER = (
 
 BILLS: dict[str, Bill] = {
     "Random": Bill("Random", "reference", (), NOTHING),
-    "Full": Bill("Full", "reference", (), NOTHING, target=EVERYTHING),
+    "Full": Bill("Full", "reference", (), NOTHING, target=EVERYTHING, target_here=EVERYTHING),
     "Herding": Bill(
         "Herding",
         "score-based",
@@ -277,6 +279,14 @@ BILLS: dict[str, Bill] = {
     ),
 }
 
+# Reference rows that the paper's tables do not have. Full@k and RS2 make the steps of a coreset.
+REFERENCES: dict[str, Bill] = {
+    "Full@k": Bill("Full@k", "reference", (), NOTHING),
+    "RS2": Bill("RS2", "reference", (), NOTHING),
+    "ValOnly": Bill("ValOnly", "reference", (), NOTHING, target=HELD_OUT, target_here=HELD_OUT),
+    "Random+Val": Bill("Random+Val", "reference", (), NOTHING, target=WITH_VAL, target_here=WITH_VAL),
+}
+
 
 def find(name: str) -> Bill:
     """The bill of a method by its registered name or as the paper prints it; UsageError lists them."""
@@ -296,7 +306,7 @@ def cost_of(method: CoresetMethod, scenario: Scenario, protocol: str = "paper") 
     what is recorded."""
     check_choice("protocol", protocol, PROTOCOLS)
     label, method = method.label(), method.resolve(scenario.fraction)
-    entry = BILLS[method.name] if method.name in BILLS else _own(method)
+    entry = BILLS.get(method.name) or REFERENCES.get(method.name) or _own(method)
     symbols: dict[str, float] = {}
     for name, set_by_it in entry.fields.items():
         value = getattr(method, name, None)

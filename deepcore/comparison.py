@@ -1,221 +1,191 @@
-"""Result rows set against each other: at each fraction, what differs from Random and what from the best.
+"""What the rows of a grid say of its methods: means over seeds, who differs from Random and from the best.
 
-The statistics are those of `deepcore.stats`; accuracies are in percent, differences in points.
+One `Comparison` per target net and fraction. Within it the selections are compared with Random as one family
+(Holm) and with the best of them; the reference rows are compared with Random as a family of their own, and
+are never the best. Rows that fix their own size (Full, a file) are compared with nothing.
 """
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from deepcore import stats
 from deepcore.checks import UsageError
 from deepcore.results import ResultRow
-from deepcore.sheet import Sheet, render_lines
-from deepcore.stats import (
-    MIN_SEEDS,
-    Accuracies,
-    Paired,
-    Ranks,
-    Summary,
-    average_ranks,
-    average_ranks_over,
-    best,
-    compare,
-    summarise,
-)
+from deepcore.stats import Paired, Ranks, Summary
 
-REFERENCE = "Random"
-BEST, AS_GOOD, BELOW = "best", "as good", "below Random"
-LEGEND = (
-    f"{BEST}: highest mean of the selections; {AS_GOOD}: the 95% interval of its paired difference from the "
-    f"best contains 0; {BELOW}: Holm-adjusted p below 0.05.",
-    "minus Random: mean paired difference from Random over common seeds, in points, with its 95% t interval; "
-    f"p: paired t test, adjusted by Holm over the table. Below {MIN_SEEDS} common seeds there is neither.",
-)
+BASELINE = "Random"
+Rows = Mapping[int, ResultRow]  # of one method at one fraction, by seed
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One method at one fraction.
+    """One method at one fraction on one net. Accuracies are in percent, of the test set after the last step.
 
     Attributes:
-        method: label.
+        label: the method with its changed fields.
+        n, k: candidates and rows trained on in an epoch; means over seeds, rounded.
         is_selection: False for reference rows.
-        k: rows trained on (the median over seeds).
-        accuracy, worst: over seeds, in percent; `worst` is of the lowest class accuracy.
-        to_reference: paired difference from Random; None for Random itself and where it did not run.
-        mark: BEST, AS_GOOD, BELOW, or "".
-        rank: average rank among the selections; None for others and without common seeds.
+        accuracy, worst: over seeds; `worst` is of the lowest class accuracy of each seed.
+        to_random, worst_to_random: paired differences of the two from Random's; None for Random itself, and
+            where there is no Random at this fraction.
+        to_best: paired difference of the accuracy from the best selection's; None for it and for references.
+        is_best: the selection of the highest mean of several; never below stats.MIN_SEEDS.
     """
 
-    method: str
-    is_selection: bool
+    label: str
+    n: int
     k: int
+    is_selection: bool
     accuracy: Summary
     worst: Summary
-    to_reference: Paired | None
-    mark: str
-    rank: float | None
+    to_random: Paired | None = None
+    worst_to_random: Paired | None = None
+    to_best: Paired | None = None
+    is_best: bool = False
+
+    @property
+    def as_good_as_best(self) -> bool:
+        """Whether there is an interval to the best, and it contains 0."""
+        return self.to_best is not None and self.to_best.distinguishable is False
+
+    @property
+    def beside_random(self) -> str:
+        """ "above", "below", or "" where it is neither or nobody can tell."""
+        verdict = self.to_random.verdict if self.to_random else None
+        return verdict if verdict in ("above", "below") else ""
+
+    @property
+    def verdict(self) -> str:
+        """The best, not distinguishable from it ("≈ best"), above or below Random ("> Random")."""
+        words = ["best"] if self.is_best else ["≈ best"] if self.as_good_as_best else []
+        sign = {"above": ">", "below": "<"}.get(self.beside_random)
+        return ", ".join([*words, *([f"{sign} {BASELINE}"] if sign else [])])
 
 
 @dataclass(frozen=True)
-class Block:
-    """The methods at one fraction (None: those that fix their own size) of one data set, for one target net.
-
-    `selections` are the accuracies of the methods that are selections, {label: {seed: percent}}.
-    """
+class Comparison:
+    """The methods at one fraction (None: those that fix their own size) on one target net."""
 
     dataset: str
     net: str
     fraction: float | None
     entries: tuple[Entry, ...]
-    selections: Accuracies
-    ranks: Ranks
+    baseline: str | None = None
 
 
-def blocks(rows: Sequence[ResultRow]) -> list[Block]:
-    """A Block for each data set, net and fraction with a finished row; fractions ascending, None last.
+@dataclass(frozen=True)
+class RankTable:
+    """Average ranks of the selections on one net, per fraction and over the fractions (`overall`).
 
-    Reference rows are compared with Random, but not ranked and never the best. Holm's family is everything
-    that is compared within the block.
+    `methods` have rows at every fraction; `left_out` have not, and are not ranked.
+    """
+
+    net: str
+    methods: tuple[str, ...]
+    by_fraction: Mapping[float, Ranks]
+    overall: Ranks
+    left_out: tuple[str, ...] = ()
+
+
+def accuracy(row: ResultRow) -> float:
+    """In percent."""
+    return 100 * row.accuracy
+
+
+def worst_class(row: ResultRow) -> float:
+    """The lowest class accuracy, in percent."""
+    return 100 * (row.worst_class() or 0.0)
+
+
+def compare_rows(rows: Sequence[ResultRow]) -> list[Comparison]:
+    """The comparisons in the order of nets and of fractions, those of no fraction last; failed rows are left
+    out.
 
     Raises:
-        UsageError: two finished rows of one method, fraction and seed, such as of two recipes.
+        UsageError: two rows of one method, fraction and seed, such as of two recipes.
     """
-    groups: dict[tuple[str, str, float | None], dict[str, dict[int, ResultRow]]] = {}
+    cells: dict[tuple, dict[str, dict[int, ResultRow]]] = {}
     for row in rows:
-        if row.status != "ok":
-            continue
-        seeds = groups.setdefault((row.dataset, row.target_net, row.fraction), {}).setdefault(row.label, {})
-        if row.seed in seeds:
-            raise UsageError(
-                f"{row.label} at {row.fraction} has two rows of seed {row.seed}: compare rows of one recipe"
-            )
-        seeds[row.seed] = row
-    order = sorted(groups, key=lambda key: (key[0], key[1], key[2] is None, key[2] or 0.0))
-    return [_block(key, groups[key]) for key in order]
+        if row.status == "ok":
+            cell = cells.setdefault((row.dataset, row.target_net, row.fraction), {})
+            seeds = cell.setdefault(row.label, {})
+            if row.seed in seeds:
+                raise UsageError(
+                    f"{row.label} at {row.fraction} has two rows of seed {row.seed}: compare rows of one recipe"
+                )
+            seeds[row.seed] = row
+    nets = list(dict.fromkeys(key[:2] for key in cells))
+    keys = sorted(cells, key=lambda key: (nets.index(key[:2]), key[2] is None, key[2] or 0))
+    return [_compare(*key, cells[key]) for key in keys]
 
 
-def _block(key: tuple[str, str, float | None], rows: dict[str, dict[int, ResultRow]]) -> Block:
-    accuracies = {
-        label: {seed: 100 * row.accuracy for seed, row in seeds.items()} for label, seeds in rows.items()
-    }
-    is_selection = {label: next(iter(seeds.values())).is_selection for label, seeds in rows.items()}
-    selections = {label: values for label, values in accuracies.items() if is_selection[label]}
-    paired = compare(accuracies, REFERENCE) if REFERENCE in accuracies else {}
-    ranks = average_ranks(selections) if selections else Ranks({}, 0)
-    marks = _marks(selections, paired)
+def rank_table(rows: Sequence[ResultRow], net: str) -> RankTable | None:
+    """The ranks on one net; None with fewer than two methods to rank."""
+    found: dict[float, dict[str, dict[int, float]]] = {}
+    for row in rows:
+        if row.status == "ok" and row.target_net == net and row.is_selection and row.fraction is not None:
+            found.setdefault(row.fraction, {}).setdefault(row.label, {})[row.seed] = accuracy(row)
+    every = list(dict.fromkeys(label for of_fraction in found.values() for label in of_fraction))
+    common = [label for label in every if all(label in of_fraction for of_fraction in found.values())]
+    if len(common) < 2:
+        return None
+    kept = {f: {label: found[f][label] for label in common} for f in sorted(found)}
+    return RankTable(
+        net,
+        tuple(common),
+        {fraction: stats.average_ranks(accuracies) for fraction, accuracies in kept.items()},
+        stats.average_ranks_over(kept),
+        tuple(label for label in every if label not in common),
+    )
+
+
+def _compare(dataset: str, net: str, fraction: float | None, cells: Mapping[str, Rows]) -> Comparison:
+    first = {label: next(iter(rows.values())) for label, rows in cells.items()}
+    chosen = [label for label, row in first.items() if row.is_selection]
+    baseline = None
+    if fraction is not None:
+        known = [label for label in chosen if first[label].method == BASELINE]
+        baseline = BASELINE if BASELINE in known else next(iter(known), None)
+    by_label = {label: {seed: accuracy(row) for seed, row in rows.items()} for label, rows in cells.items()}
+    worst = {label: {seed: worst_class(row) for seed, row in rows.items()} for label, rows in cells.items()}
+    to_random = _to_baseline(by_label, chosen, baseline)
+    worst_to_random = _to_baseline(worst, chosen, baseline)
+    to_best: Mapping[str, Paired] = {}
+    best = None
+    if fraction is not None and len(chosen) > 1:
+        found = stats.best({label: by_label[label] for label in chosen})
+        to_best = found.to_best
+        known = any(paired.distinguishable is not None for paired in to_best.values())
+        best = found.name if known else None
     entries = tuple(
         Entry(
             label,
-            is_selection[label],
-            round(statistics.median(row.k for row in seeds.values())),
-            summarise(accuracies[label]),
-            summarise({seed: 100 * (row.worst_class() or 0.0) for seed, row in seeds.items()}),
-            paired.get(label),
-            marks.get(label, ""),
-            ranks.ranks.get(label),
+            round(statistics.mean(row.n for row in rows.values())),
+            round(statistics.mean(row.k for row in rows.values())),
+            label in chosen,
+            stats.summarise(by_label[label]),
+            stats.summarise(worst[label]),
+            to_random.get(label),
+            worst_to_random.get(label),
+            to_best.get(label),
+            label == best,
         )
-        for label, seeds in rows.items()
+        for label, rows in cells.items()
     )
-    return Block(*key, entries, selections, ranks)
+    return Comparison(dataset, net, fraction, entries, baseline)
 
 
-def _marks(selections: Accuracies, paired: dict[str, Paired]) -> dict[str, str]:
-    """{label: mark}; a method as good as the best and below Random carries both."""
-    marks = {label: BELOW for label, pair in paired.items() if pair.verdict == "below"}
-    if len(selections) > 1:
-        top = best(selections)
-        for label, as_good in top.indistinguishable().items():
-            if as_good:
-                marks[label] = ", ".join(filter(None, (AS_GOOD, marks.get(label))))
-        marks[top.name] = BEST
-    return marks
-
-
-def ranks_over_fractions(found: Sequence[Block]) -> Ranks | None:
-    """Ranks averaged over the fractions of one data set and net, of the selections that all fractions have;
-    None for fewer than two of either."""
-    tables = {block.fraction: block.selections for block in found if block.fraction is not None}
-    common = set.intersection(*(set(table) for table in tables.values())) if tables else set()
-    if len(tables) < 2 or len(common) < 2:
-        return None
-    return average_ranks_over(
-        {f: {name: values for name, values in t.items() if name in common} for f, t in tables.items()}
-    )
-
-
-def comparison_sheet(block: Block) -> Sheet:
-    """The block as a table."""
-    difference = ("minus Random", "95% interval", "p (Holm)")
-    headers = ("method", "accuracy %", "verdict", *difference, "worst class %", "rank", "rows")
-    lines = tuple(
-        (
-            entry.method if entry.is_selection else f"{entry.method} (no selection)",
-            f"{spread(entry.accuracy)} ({entry.accuracy.n})",
-            entry.mark,
-            *_difference(entry.to_reference),
-            spread(entry.worst),
-            "" if entry.rank is None else f"{entry.rank:.2f}",
-            f"{entry.k:,}",
-        )
-        for entry in block.entries
-    )
-    return Sheet(block_title(block), headers, lines)
-
-
-def comparison_report(rows: Sequence[ResultRow], output: str = "table") -> str:
-    """All blocks as tables, with Friedman's tests and a legend below."""
-    found = blocks(rows)
-    if not found:
-        return "no row finished: there is nothing to compare"
-    tables = [comparison_sheet(block).render(output) for block in found]
-    if output == "csv":
-        return "\n\n".join(tables)
-    return "\n\n".join([*tables, render_lines([*rank_lines(found), *LEGEND], output)])
-
-
-def rank_lines(found: Sequence[Block]) -> list[str]:
-    """Friedman's test of each block that has ranks, and of the ranks averaged over fractions."""
-    lines = [
-        f"{block_title(block)}: {friedman(block.ranks)}" for block in found if len(block.ranks.ranks) > 1
-    ]
-    for dataset, net in dict.fromkeys((block.dataset, block.net) for block in found):
-        over = ranks_over_fractions([b for b in found if (b.dataset, b.net) == (dataset, net)])
-        if over is not None and over.ranks:
-            listed = ", ".join(
-                f"{name} {rank:.2f}" for name, rank in sorted(over.ranks.items(), key=lambda item: item[1])
-            )
-            lines.append(f"{dataset}, {net}, average ranks over fractions: {listed}; {friedman(over)}")
-    return lines
-
-
-def friedman(ranks: Ranks) -> str:
-    """Friedman's test in words."""
-    seeds = f"{ranks.n} common seeds"
-    if ranks.p is None:
-        return ranks.note or seeds
-    p = "p < 0.001" if ranks.p < 0.001 else f"p = {ranks.p:.3f}"
-    return f"Friedman chi2 = {ranks.statistic:.2f}, {p}, {seeds}"
-
-
-def block_title(block: Block) -> str:
-    """Data set, net and fraction."""
-    kept = "their own size" if block.fraction is None else f"{100 * block.fraction:g}% kept"
-    return f"{block.dataset}, {block.net}, {kept}"
-
-
-def spread(summary: Summary) -> str:
-    """`mean ± std`; without the std where there is none."""
-    return f"{summary.mean:.2f}" + ("" if summary.std is None else f" ± {summary.std:.2f}")
-
-
-def _difference(pair: Paired | None) -> tuple[str, str, str]:
-    """Mean, interval and adjusted p of a paired difference; empty where they are not known."""
-    if pair is None or pair.difference is None:
-        return "", "", ""
-    if pair.low is None or pair.high is None or pair.p_adjusted is None:
-        return f"{pair.difference:+.2f}", f"n = {pair.n}", ""
-    p = "< 0.001" if pair.p_adjusted < 0.001 else f"{pair.p_adjusted:.3f}"
-    return f"{pair.difference:+.2f}", f"{pair.low:+.2f} to {pair.high:+.2f}", p
+def _to_baseline(
+    accuracies: stats.Accuracies, chosen: Sequence[str], baseline: str | None
+) -> dict[str, Paired]:
+    """Each label against the baseline, the chosen and the other ones as two families."""
+    if baseline is None:
+        return {}
+    others = [label for label in accuracies if label not in chosen]
+    found: dict[str, Paired] = {}
+    for family in (chosen, [baseline, *others]):
+        found |= stats.compare({label: accuracies[label] for label in family}, baseline)
+    return found

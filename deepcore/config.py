@@ -80,6 +80,9 @@ class ProxySpec:
         net: name in NETS.
         train: the recipe, in whole epochs.
         val_fraction, seed: of the split; the seed also fixes initialisation, order and augmentation.
+        repeat: 0 for the run that all methods share; 1, 2, ... for further runs on the same split, each with
+            an initialisation, order and augmentation of its own.
+        stop: epochs that are run of the recipe's; None for all. The schedule stays that of all.
     """
 
     dataset: str
@@ -88,8 +91,18 @@ class ProxySpec:
     train: TrainSpec
     val_fraction: float
     seed: int
+    repeat: int = 0
+    stop: int | None = None
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that are run."""
+        return self.train.epochs if self.stop is None else min(self.stop, self.train.epochs)
 
     def __post_init__(self) -> None:
+        check_positive("repeat", self.repeat, zero=True, whole=True)
+        if self.stop is not None:
+            check_positive("stop", self.stop, whole=True)
         if self.train.steps is not None:
             raise UsageError(
                 "the proxy runs whole epochs: give --selection_epochs, --steps is for the target"

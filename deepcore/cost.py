@@ -238,7 +238,7 @@ class Bill:
         prices: the terms of selection in the paper's protocol.
         stored: the selection-stage storage of the paper.
         reads: what this harness records for it; None for no proxy run.
-        target: the training that follows in the paper's protocol.
+        target, target_here: the training that follows, in the paper's protocol and in this harness.
         negligible: big-O terms that the paper gives no number for.
         early: the symbols of the scenario that an instance sets which stops reading early.
         fields: a method's field -> the symbols of the scenario that it sets when it is not None.
@@ -253,6 +253,7 @@ class Bill:
     stored: Stored
     reads: Reads | None = None
     target: Price = CORESET
+    target_here: Price = CORESET
     negligible: str = ""
     early: tuple[str, ...] = ("T_proxy",)
     fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -283,7 +284,7 @@ class Bill:
         """What this harness does for the method alone: the proxy run over the epochs it reads, T epochs of
         the target, the test rows once."""
         run = self.reads.prices() if self.reads else ()
-        prices = (*run, EVERYTHING if self.target is EVERYTHING else CORESET, TEST)
+        prices = (*run, self.target_here, TEST)
         return Cost(
             method=self.title.format(s=s),
             family=self.family,

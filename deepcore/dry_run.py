@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
+from collections import Counter
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from deepcore import nets
+from deepcore import nets, seeding
 from deepcore.config import TrainSpec
 from deepcore.data.record import LabeledData
 from deepcore.files import check_folder
 from deepcore.flops import flops_per_example
-from deepcore.harness import Harness
+from deepcore.harness import Cell, Harness
 from deepcore.meter import Meter
 from deepcore.proxy_engine import find_stored
+from deepcore.seed_runs import bare_run
+from deepcore.selection import Budget
 from deepcore.signals import Signal
 from deepcore.threads import threads_for
 from deepcore.train import Plan, batch_bounds, evaluate, train
@@ -32,42 +37,22 @@ def describe(harness: Harness) -> list[str]:
     total = sum(1 for seed in spec.seeds for _ in harness.cells(seed))
     lines = [f"{total} rows, {total - len(pending)} of them finished, into {harness.folder}"]
     seconds, disk = 0.0, 0
-    seeds = [
-        s for s in spec.seeds if any(c.seed == s and (c.method.needs | c.method.needs_val) for c in pending)
-    ]
-    widths = 0  # of the final arrays, which hold one row per candidate and validation row
-    if seeds:
-        head = nets.build(spec.proxy_net, data.train.shape, data.num_classes, seed=0).head
-        of = {Signal.LOGITS: head.out_features, Signal.FEATURES: head.in_features}
-        widths = sum(of[signal] for signal in harness.recording.final)
-    for seed in seeds:
-        split = harness.splits[seed]
-        store = find_stored(harness.folder / "proxies", harness.proxy_spec(seed), harness.recording)
-        state = "found" if store and store.is_done else "to resume" if store else "to train"
-        n, q = len(split.train), len(split.val)
-        plan = Plan.of(n, spec.proxy)
-        lines.append(
-            f"seed {seed}: proxy {spec.proxy_net} {state}: {plan.epochs} epochs, {plan.steps:,} steps of "
-            f"{spec.proxy.batch}, {n:,} candidates, {q:,} validation rows"
-        )
-        if state != "found":
-            columns = sum(harness.recording.arrays(n, q).values())
-            disk += 4 * (columns * (plan.epochs + 1) + (n + q) * widths)
-            step, row = probe(spec.proxy_net, data, spec.proxy, n, harness.device)
-            sweeps = 2 + (plan.epochs if harness.recording.post_epoch else 0)
-            seconds += plan.steps * step + row * (sweeps * n + (plan.epochs + 1) * q)
-    by_size: dict[tuple[str, int], int] = {}
-    for cell in pending:
-        k = harness.size(cell)
-        by_size[cell.net, k] = by_size.get((cell.net, k), 0) + 1
-    for (net, k), count in by_size.items():
-        plan = Plan.of(k, spec.target)
+    timed = functools.cache(functools.partial(probe, data, harness.device))
+    for seed in spec.seeds:
+        readers = {c.method for c in pending if c.seed == seed and c.method.needs | c.method.needs_val}
+        for repeat in range(max((method.repeats_needed for method in readers), default=0)):
+            run = _proxy(harness, seed, repeat)
+            lines.append(run.line)
+            if run.steps:
+                step, row = timed(spec.proxy_net, spec.proxy, len(harness.splits[seed].train))
+                seconds += run.steps * step + run.sweeps * row
+                disk += run.disk
+    by_size = Counter((cell.net, *_size_and_plan(harness, cell)) for cell in pending)
+    for (net, size, plan), count in by_size.items():
         trainings = f"{count} target training" + ("s" if count > 1 else "")
-        lines.append(
-            f"{trainings}: {net} on {k:,} rows, {plan.epochs} epochs, "
-            f"{plan.steps:,} steps of {spec.target.batch}"
-        )
-        step, row = probe(net, data, spec.target, k, harness.device)
+        epochs, batch = plan.epochs_over(size, spec.target.batch), spec.target.batch
+        lines.append(f"{trainings}: {net} on {size:,} rows, {epochs} epochs, {plan.steps:,} steps of {batch}")
+        step, row = timed(net, spec.target, size)
         seconds += count * (plan.steps * step + row * len(data.test))
     lines.append(
         f"disk for the recordings: {disk / 1e6:,.1f} MB; time: about {_duration(seconds)} on this machine"
@@ -75,8 +60,53 @@ def describe(harness: Harness) -> list[str]:
     return lines
 
 
+class _Proxy(NamedTuple):
+    """A line on a proxy run, and what it is still to take: steps, forward passes, bytes on disk."""
+
+    line: str
+    steps: int = 0
+    sweeps: int = 0
+    disk: int = 0
+
+
+def _proxy(harness: Harness, seed: int, repeat: int) -> _Proxy:
+    """The proxy run of a seed, or one of its short repeats."""
+    spec, recording = harness.proxy_spec(seed, repeat), harness.recording_of(repeat)
+    store = find_stored(harness.folder / "proxies", spec, recording)
+    state = "found" if store and store.is_done else "to resume" if store else "to train"
+    n, q = len(harness.splits[seed].train), len(harness.splits[seed].val)
+    steps = spec.epochs * Plan.of(n, spec.train).per_epoch
+    which = f"repeat {repeat} of the proxy" if repeat else "proxy"
+    line = (
+        f"seed {seed}: {which} {spec.net} {state}: {spec.epochs} epochs, {steps:,} steps of "
+        f"{spec.train.batch}, {n:,} candidates, {q:,} validation rows"
+    )
+    if state == "found":
+        return _Proxy(line)
+    head = nets.build(spec.net, harness.data.train.shape, harness.data.num_classes, seed=0).head
+    width = {Signal.LOGITS: head.out_features, Signal.FEATURES: head.in_features}
+    final = (n + q) * sum(width[signal] for signal in recording.final)
+    disk = 4 * (sum(recording.arrays(n, q).values()) * recording.rows(spec.epochs) + final)
+    sweeps = recording.initial + (spec.epochs if recording.post_epoch else bool(recording.final))
+    passes = sweeps * n + (recording.rows(spec.epochs) * q if recording.val else 0)
+    return _Proxy(line, steps, passes, disk)
+
+
+def _size_and_plan(harness: Harness, cell: Cell) -> tuple[int, Plan]:
+    """Rows of an epoch and the length of a cell's target; those of the budget where only the proxy run could
+    tell. UsageError for a subset that cannot be of this data."""
+    method, split, target = cell.method, harness.splits[cell.seed], harness.spec.target
+    budget = Budget.of(1.0 if cell.fraction is None else cell.fraction, len(split.train))
+    if method.needs | method.needs_val:
+        return budget.k, Plan.of(budget.k, target)
+    run = bare_run(harness.data, split, harness.spec.val_fraction)
+    stream = functools.partial(seeding.stream, cell.seed, "size")
+    material = method.material(method.select(run, budget, stream()), run, budget, stream)
+    return material.size, material.plan(target)
+
+
 def probe(
-    net_name: str, data: LabeledData, spec: TrainSpec, rows: int, device: torch.device
+    data: LabeledData, device: torch.device, net_name: str, spec: TrainSpec, rows: int
 ) -> tuple[float, float]:
     """Seconds of a training step and of a row's forward pass, measured on up to PROBE_STEPS steps after a
     warm-up."""

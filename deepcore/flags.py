@@ -183,6 +183,13 @@ def parser() -> argparse.ArgumentParser:
         "--output", choices=("table", "md", "latex", "csv", "json"), default="table", help="form of the table"
     )
     add(
+        "--report",
+        type=yes_or_no,
+        default=True,
+        metavar="BOOL",
+        help="write report.html, tables/ and figures/ into --save_path (default true)",
+    )
+    add(
         "--print_freq", "-p", type=int, default=0, metavar="N", help="a line every N epochs (default 0: none)"
     )
     add(

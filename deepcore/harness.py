@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from deepcore import nets, seeding
@@ -20,6 +19,7 @@ from deepcore.data.record import LabeledData
 from deepcore.demand import Demand
 from deepcore.files import locked, remove_leftovers
 from deepcore.flops import flops_per_example
+from deepcore.material import Material
 from deepcore.meter import Meter
 from deepcore.method import CoresetMethod
 from deepcore.progress import Progress
@@ -27,11 +27,11 @@ from deepcore.proxy import ProxyRun
 from deepcore.proxy_engine import identity, load_named, obtain_proxy
 from deepcore.recorder import Recording
 from deepcore.results import ResultRow, RowStore, provenance
-from deepcore.selecting import Cache, Selected, select_and_save
-from deepcore.selection import Budget
-from deepcore.split import Split, make_split
+from deepcore.seed_runs import SeedRuns, bare_identity, bill_of, recorded_by
+from deepcore.selecting import selection_folder
+from deepcore.split import make_split
 from deepcore.threads import threads_for
-from deepcore.train import Plan, class_accuracy, train
+from deepcore.train import TrainResult, class_accuracy, train
 
 TARGET_CHECKPOINT_SECONDS = 60.0  # a target shorter than this is simply run again after a kill
 PARTS = ("proxies", "selections", "rows")  # of the folder of a grid
@@ -45,6 +45,17 @@ class Cell:
     method: CoresetMethod
     fraction: float | None
     net: str
+
+
+@dataclass(frozen=True)
+class _Target:
+    """A trained target: how long, how good, what it cost."""
+
+    length: TrainResult
+    accuracy: float
+    class_accuracy: list[float | None]
+    flops: dict[str, int]
+    meter: Meter
 
 
 class Harness:
@@ -86,19 +97,6 @@ class Harness:
                 for net in self.spec.nets:
                     yield Cell(seed, method, fraction, net)
 
-    def size(self, cell: Cell) -> int:
-        """The rows that the target of a cell will train on; the whole pool where only the selection tells.
-
-        Raises:
-            UsageError: a subset that cannot be of this data.
-        """
-        split = self.splits[cell.seed]
-        budget = Budget.of(1.0 if cell.fraction is None else cell.fraction, len(split.train))
-        if cell.method.uses_fraction or cell.method.needs | cell.method.needs_val:
-            return budget.k
-        run = bare_run(self.data, split, self.spec.val_fraction)
-        return len(cell.method.select(run, budget, np.random.default_rng(0)).rows)
-
     def pending(self) -> list[Cell]:
         """The cells without a finished row."""
         every = (cell for seed in self.spec.seeds for cell in self.cells(seed))
@@ -120,7 +118,7 @@ class Harness:
             return rows
 
     def _run_seed(self, seed: int, advance: Callable[[], None]) -> list[ResultRow]:
-        runs = _Runs(self, seed)
+        runs = SeedRuns(self, seed)
         rows = []
         for cell in self.cells(seed):
             row = self.rows.finished(self.blank(cell))
@@ -137,78 +135,76 @@ class Harness:
             rows.append(row)
         return rows
 
-    def _run_cell(self, cell: Cell, runs: _Runs) -> ResultRow:
+    def _run_cell(self, cell: Cell, runs: SeedRuns) -> ResultRow:
         """Select, train a fresh target on the selection, test it once."""
         run = runs.of(cell.method)
         selected = runs.selected(cell.method, cell.fraction)
-        rows = np.sort(selected.selection.rows)
-        weights = selected.selection.weights
-        if weights is not None:
-            weights = weights[np.argsort(selected.selection.rows)]
-        seed = seeding.key(cell.seed, "target")
-        net = nets.build(cell.net, self.data.train.shape, self.data.num_classes, seed=seed)
-        self._say_notes(net.notes)
-        target_flops = flops_per_example(net, self.data.train.shape)
         blank = self.blank(cell)
-        meter = Meter(self.device)
-        checkpoint = Checkpoint(
-            self.folder / f"target-{blank.fingerprint}.pt", every_seconds=TARGET_CHECKPOINT_SECONDS
-        )
-        with meter.peak(), threads_for(target_flops["forward"]):
-            with self.progress.bar(Plan.of(len(rows), self.spec.target).epochs, f"{cell.net} epochs") as step:
-                result = train(
-                    net,
-                    self.data.train,
-                    rows,
-                    self.spec.target,
-                    seed=seed,
-                    device=self.device,
-                    meter=meter,
-                    weights=weights,
-                    checkpoint=checkpoint,
-                    progress=lambda epoch: step(),
-                )
-            with meter.timed("test"):
-                accuracy, per_class = class_accuracy(
-                    net, self.data.test, self.data.num_classes, device=self.device, meter=meter
-                )
-        proxy_costs = run.costs
-        flops = {"target": target_flops}
-        if proxy_costs:
-            flops["proxy"] = proxy_costs["flops_per_example"]
-        proxy_seconds = proxy_costs.get("seconds", {})
-        row = dataclasses.replace(
+        target = self._train_target(cell, selected.material, f"target-{blank.fingerprint}")
+        proxy = bill_of(run, cell.method.repeat_epochs)
+        return dataclasses.replace(
             blank,
-            k=len(rows),
-            epochs=result.epochs,
-            steps=result.steps,
-            accuracy=accuracy,
-            class_accuracy=per_class,
-            passes={"target": meter.passes, **({"proxy": proxy_costs["passes"]} if proxy_costs else {})},
-            flops_per_example=flops,
+            k=selected.material.size,
+            epochs=target.length.epochs,
+            steps=target.length.steps,
+            accuracy=target.accuracy,
+            class_accuracy=target.class_accuracy,
+            passes={**proxy["passes"], "target": target.meter.passes},
+            flops_per_example={**proxy["flops_per_example"], "target": target.flops},
             proxy_run=run.folder.name if run.folder else None,
             recorded=dataclasses.asdict(recorded_by(run)),
             signal_bytes=selected.signal_bytes,
             notes=list(selected.selection.notes),
             measured={
                 "seconds": {
-                    "proxy": proxy_seconds.get("train", 0.0),
-                    "record": proxy_seconds.get("record", 0.0),
+                    **proxy["seconds"],
                     "score": selected.score_seconds,
                     "select": selected.select_seconds,
-                    **meter.seconds,
+                    **target.meter.seconds,
                 },
                 "peak_bytes": {
-                    "proxy": proxy_costs.get("peak_bytes", 0),
+                    **proxy["peak_bytes"],
                     **selected.peak_bytes,
-                    "target": meter.peak_bytes,
+                    "target": target.meter.peak_bytes,
                 },
                 "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             },
             provenance=provenance(self.device),
         )
+
+    def _train_target(self, cell: Cell, material: Material, name: str) -> _Target:
+        """A fresh target on `material`, tested once after its last step; `name` is of its checkpoint."""
+        spec, data = self.spec.target, self.data
+        seed = seeding.key(cell.seed, "target")
+        net = nets.build(cell.net, data.train.shape, data.num_classes, seed=seed)
+        for note in net.notes:
+            self._say_once(note)
+        flops = flops_per_example(net, data.train.shape)
+        meter = Meter(self.device)
+        checkpoint = Checkpoint(self.folder / f"{name}.pt", every_seconds=TARGET_CHECKPOINT_SECONDS)
+        length = material.plan(spec)
+        epochs = length.epochs_over(material.size, spec.batch)
+        with meter.peak(), threads_for(flops["forward"]):
+            with self.progress.bar(epochs, f"{cell.net} epochs") as step:
+                trained = train(
+                    net,
+                    data.train,
+                    material.rows,
+                    spec,
+                    seed=seed,
+                    device=self.device,
+                    meter=meter,
+                    weights=material.weights,
+                    length=length,
+                    checkpoint=checkpoint,
+                    progress=lambda epoch: step(),
+                )
+            with meter.timed("test"):
+                accuracy, per_class = class_accuracy(
+                    net, data.test, data.num_classes, device=self.device, meter=meter
+                )
         checkpoint.remove()
-        return row
+        return _Target(trained, accuracy, per_class, flops, meter)
 
     def blank(self, cell: Cell) -> ResultRow:
         """The row of a cell before it is run: what it is of, and its fingerprint."""
@@ -241,8 +237,9 @@ class Harness:
             reads=dataclasses.asdict(reads),
         )
 
-    def proxy_spec(self, seed: int) -> ProxySpec:
-        """What the proxy run of a seed is."""
+    def proxy_spec(self, seed: int, repeat: int = 0) -> ProxySpec:
+        """What the proxy run of a seed is, or one of its short repeats (1, 2, ...)."""
+        stop = max(method.repeat_epochs for method in self._repeating(repeat)) if repeat else None
         return ProxySpec(
             dataset=self.data.name,
             data_fingerprint=self.data.fingerprint,
@@ -250,31 +247,52 @@ class Harness:
             train=self.spec.proxy,
             val_fraction=self.spec.val_fraction,
             seed=seed,
+            repeat=repeat,
+            stop=stop,
         )
 
-    def proxy(self, seed: int) -> ProxyRun:
-        """The proxy run of a seed: stored or trained now."""
-        spec = self.proxy_spec(seed)
-        if self.proxy_folder is not None:
-            return load_named(Path(self.proxy_folder.replace("{seed}", str(seed))), spec, self.recording)
-        with self.progress.bar(self.spec.proxy.epochs, f"seed {seed}: proxy epochs") as step:
+    def recording_of(self, repeat: int = 0) -> Recording:
+        """What the proxy run remembers, or one of its short repeats."""
+        return Recording.of_repeats(self._repeating(repeat)) if repeat else self.recording
+
+    def _repeating(self, repeat: int) -> list[CoresetMethod]:
+        """The methods that read the repeat of this number."""
+        return [method for method in self.spec.methods if method.repeats_needed > repeat]
+
+    def proxy(self, seed: int, repeat: int = 0) -> ProxyRun:
+        """The proxy run of a seed, or one of its short repeats: stored or trained now."""
+        spec, recording = self.proxy_spec(seed, repeat), self.recording_of(repeat)
+        if self.proxy_folder is not None and not repeat:
+            return load_named(Path(self.proxy_folder.replace("{seed}", str(seed))), spec, recording)
+        what = f"repeat {repeat}" if repeat else "proxy"
+        with self.progress.bar(spec.epochs, f"seed {seed}: {what} epochs") as step:
             return obtain_proxy(
                 self.folder / "proxies",
                 self.data,
                 self.splits[seed],
                 spec,
-                self.recording,
+                recording,
                 device=self.device,
                 say=self.progress.say,
                 progress=lambda epoch: step(),
             )
 
-    def _say_notes(self, notes: tuple[str, ...]) -> None:
-        """What is to be known of a network, once per run of the grid."""
-        for note in notes:
-            if note not in self._said:
-                self._said.add(note)
-                self.progress.say(note)
+    def selection_name(self, seed: int) -> str:
+        """How the folders of a seed's selections begin."""
+        return f"{self.data.name}-seed{seed}"
+
+    def selection_folder(self, seed: int, method: CoresetMethod) -> Path:
+        """Where the selections and scores of a method under a seed are."""
+        identified = bare_identity(self.data, self.spec.val_fraction, seed)
+        if method.needs | method.needs_val:
+            identified = identity(self.proxy_spec(seed))
+        return selection_folder(self.folder / "selections", self.selection_name(seed), method, identified)
+
+    def _say_once(self, note: str) -> None:
+        """A line that need not be read twice."""
+        if note not in self._said:
+            self._said.add(note)
+            self.progress.say(note)
 
     def _failed(self, cell: Cell, error: Exception) -> ResultRow:
         """The row of a cell that did not come to an end."""
@@ -297,74 +315,4 @@ class Harness:
             return
         self.progress.say(f"{what} on {row.k:,} rows: {100 * row.accuracy:.2f}%")
         for note in row.notes:
-            self.progress.say(f"    {note}")
-
-
-class _Runs:
-    """What the cells of one seed share: the pool, the proxy run (trained when first needed), the
-    selections."""
-
-    def __init__(self, harness: Harness, seed: int) -> None:
-        self.harness, self.seed = harness, seed
-        self._proxy: ProxyRun | DeepcoreError | None = None
-        self._selected: dict[tuple[CoresetMethod, float | None], Selected] = {}
-        self._scores: Cache = {}
-
-    def of(self, method: CoresetMethod) -> ProxyRun:
-        """The run that `method` reads: the seed's proxy, or the bare pool when it reads none."""
-        if not (method.needs | method.needs_val):
-            return bare_run(self.harness.data, self.harness.splits[self.seed], self.harness.spec.val_fraction)
-        if self._proxy is None:
-            try:
-                self._proxy = self.harness.proxy(self.seed)
-            except (
-                DeepcoreError
-            ) as error:  # one divergence fails every row that needed it, without another try
-                self._proxy = error
-        if isinstance(self._proxy, DeepcoreError):
-            raise self._proxy
-        return self._proxy
-
-    def selected(self, method: CoresetMethod, fraction: float | None) -> Selected:
-        """The selection of a method at a fraction, made once for all target nets."""
-        if (method, fraction) not in self._selected:
-            run = self.of(method)
-            budget = Budget.of(1.0 if fraction is None else fraction, len(run.ids))
-            self._selected[method, fraction] = select_and_save(
-                method,
-                run,
-                budget,
-                seed=self.seed,
-                cache=self._scores,
-                folder=self.harness.folder / "selections",
-                name=f"{self.harness.data.name}-seed{self.seed}",
-                device=self.harness.device,
-                paths=self.harness.data.paths,
-            )
-        return self._selected[method, fraction]
-
-
-def recorded_by(run: ProxyRun) -> Demand:
-    """What a stored run went through, whoever reads it; nothing for the bare pool."""
-    if run.folder is None:
-        return Demand()
-    return Recording.from_dict(run.spec["recording"]).demand(run.epochs)
-
-
-def bare_run(data: LabeledData, split: Split, val_fraction: float) -> ProxyRun:
-    """The pool of a split without any recording."""
-    return ProxyRun(
-        ids=split.train,
-        labels=data.train.labels[split.train],
-        num_classes=data.num_classes,
-        val_ids=split.val,
-        val_labels=data.train.labels[split.val],
-        spec={
-            "identity": {
-                "dataset": data.name,
-                "data_fingerprint": data.fingerprint,
-                "val_fraction": val_fraction,
-                "seed": split.seed,
-            }
-        },
-    )
+            self._say_once(f"    {note}")

@@ -33,8 +33,8 @@ def render_bills(bills: Sequence[MeasuredBill], output: str) -> str:
     if not bills:
         return NOTHING
     nets = dict.fromkeys(bill.net for bill in bills)
-    sheets = [_cost_sheet([bill for bill in bills if bill.net == net]) for net in nets]
-    return "\n\n".join([*(sheet.render(output) for sheet in sheets), render_lines(_remarks(bills), output)])
+    sheets = [cost_sheet([bill for bill in bills if bill.net == net]) for net in nets]
+    return "\n\n".join([*(sheet.render(output) for sheet in sheets), render_lines(remarks(bills), output)])
 
 
 def bill_record(bill: MeasuredBill) -> dict[str, object]:
@@ -83,7 +83,7 @@ def render_phases(found: Sequence[Phase], output: str) -> str:
     return f"{_phase_sheet(found).render(output)}\n\n{render_lines(lines, output)}"
 
 
-def _cost_sheet(bills: Sequence[MeasuredBill]) -> Sheet:
+def cost_sheet(bills: Sequence[MeasuredBill]) -> Sheet:
     """The table of one target net."""
     unit, scale = largest_unit(max(bill.total for bill in bills))
     size, bytes_ = largest_unit(max(bill.storage_bytes for bill in bills), SIZES)
@@ -111,7 +111,7 @@ def _cost_sheet(bills: Sequence[MeasuredBill]) -> Sheet:
     return Sheet(title, headers, rows, widths=first_widths(headers, rows))
 
 
-def _remarks(bills: Sequence[MeasuredBill]) -> list[str]:
+def remarks(bills: Sequence[MeasuredBill]) -> list[str]:
     seeds = sorted({bill.seeds for bill in bills})
     span = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     return [

@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -37,6 +38,7 @@ import numpy as np
 from deepcore import bills
 from deepcore.checks import DeepcoreError, check_choice, check_finite_scores
 from deepcore.config import to_dict
+from deepcore.material import Material
 from deepcore.samplers import SAMPLERS, Sampler
 from deepcore.selection import Budget, Selection
 from deepcore.signals import Signal
@@ -81,8 +83,11 @@ class CoresetMethod(abc.ABC):
         published_mode: the recording that the method was published with.
         facts: for the fidelity table; None where nothing is claimed.
         keep: which end of the score is kept, "highest" or "lowest"; None for methods that do not score.
-        is_selection: False for reference rows (Full) that are not a selection.
+        is_selection: False for reference rows (Full, RS2) that are not a selection.
         uses_fraction: False when the method fixes its own size (Full, a file): one row per seed and net.
+        trains_on_val: a reference row whose `select` may hold validation rows; no selection may.
+        draws_as: the name of the method whose random stream it draws from, to draw the same rows; None for
+            its own.
     """
 
     record: str | None = None
@@ -94,6 +99,8 @@ class CoresetMethod(abc.ABC):
     facts: ClassVar[Facts | None] = None
     is_selection: ClassVar[bool] = True
     uses_fraction: ClassVar[bool] = True
+    trains_on_val: ClassVar[bool] = False
+    draws_as: ClassVar[str | None] = None
 
     def __post_init__(self) -> None:
         if self.record is not None:
@@ -129,7 +136,7 @@ class CoresetMethod(abc.ABC):
     @property
     def repeats_needed(self) -> int:
         """Independently initialised proxies it averages over: 1 is the shared one, more are extra short runs,
-        which the harness trains, records online, puts into `run.repeats` and bills to the method."""
+        which the harness trains, records as `needs` says, puts into `run.repeats` and bills to the method."""
         return 1
 
     @property
@@ -179,8 +186,25 @@ class CoresetMethod(abc.ABC):
             rng: the only source of randomness; draw over rows sorted by id.
 
         Returns:
-            A Selection of exactly k unique ids of the pool (except for methods with `uses_fraction` False).
+            A Selection of exactly k unique ids of the pool (except for methods with `uses_fraction` False and
+            for reference rows, whose notes say what they hold).
         """
+
+    def material(
+        self,
+        selection: Selection,
+        run: ProxyRun,
+        budget: Budget,
+        stream: Callable[[int], np.random.Generator],
+    ) -> Material:
+        """What a target is trained on: the selection. Only reference rows are asked, and may say otherwise.
+
+        Args:
+            selection: what `select` gave.
+            run, budget: as for `select`.
+            stream: a generator for each epoch (0, 1, ...), for rows that change with it.
+        """
+        return Material.of(selection)
 
 
 @dataclass(frozen=True)

@@ -110,11 +110,19 @@ def spearman(first: np.ndarray, second: np.ndarray) -> float | None:
     """
     if len(first) != len(second):
         raise UsageError(f"{len(first)} scores against {len(second)}: they must be of the same rows")
-    if len(first) < MIN_ROWS:
+    return _pearson(_centred_ranks(first), _centred_ranks(second))
+
+
+def _centred_ranks(scores: np.ndarray) -> np.ndarray:
+    return rankdata(scores) - (len(scores) + 1) / 2
+
+
+def _pearson(first: np.ndarray, second: np.ndarray) -> float | None:
+    """Of two centred vectors."""
+    size = np.sqrt((first @ first) * (second @ second))
+    if len(first) < MIN_ROWS or not size:
         return None
-    a, b = (rankdata(scores) - (len(first) + 1) / 2 for scores in (first, second))
-    size = np.sqrt((a @ a) * (b @ b))
-    return float(np.clip(a @ b / size, -1.0, 1.0)) if size else None
+    return float(np.clip(first @ second / size, -1.0, 1.0))
 
 
 def correlations(scores: Mapping[str, Scores]) -> list[Correlation]:
@@ -122,10 +130,16 @@ def correlations(scores: Mapping[str, Scores]) -> list[Correlation]:
 
     Serves both questions: {method: scores} of one seed, and {seed: scores} of one method.
     """
+    whole: dict[str, np.ndarray] = {}  # ranks among all rows, once for all pairs with the same rows
     found = []
     for first, second in combinations(scores, 2):
         a, b = scores[first], scores[second]
-        shared, at_a, at_b = np.intersect1d(a.ids, b.ids, assume_unique=True, return_indices=True)
-        rho = spearman(a.scores[at_a], b.scores[at_b])
-        found.append(Correlation(str(first), str(second), shared.size, rho))
+        if np.array_equal(a.ids, b.ids):
+            for name in {first, second} - whole.keys():
+                whole[name] = _centred_ranks(scores[name].scores)
+            n, rho = len(a.ids), _pearson(whole[first], whole[second])
+        else:
+            shared, at_a, at_b = np.intersect1d(a.ids, b.ids, assume_unique=True, return_indices=True)
+            n, rho = shared.size, spearman(a.scores[at_a], b.scores[at_b])
+        found.append(Correlation(str(first), str(second), n, rho))
     return found

@@ -1,8 +1,10 @@
-"""The one proxy run of a seed: found, resumed or trained."""
+"""A proxy run, the shared one of a seed or a short repeat: found, resumed or trained."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,8 +27,16 @@ from deepcore.train import train
 
 
 def identity(spec: ProxySpec) -> dict[str, Any]:
-    """What two runs must share to be the same run, as JSON values."""
-    return {"format": FORMAT, **to_dict(spec)}
+    """What two runs must share to be the same run, as JSON values; a repeat's number and stop where set."""
+    value = {"format": FORMAT, **to_dict(spec)}
+    return {name: v for name, v in value.items() if name not in ("repeat", "stop") or v}
+
+
+def _fits(stored: dict[str, Any], spec: ProxySpec) -> bool:
+    """Whether a stored identity is of `spec`, or of the same training stopped later."""
+    wanted = identity(spec)
+    same = {**stored, "stop": None} == {**wanted, "stop": None}
+    return same and stored.get("stop", math.inf) >= wanted.get("stop", math.inf)
 
 
 def obtain_proxy(
@@ -42,8 +52,8 @@ def obtain_proxy(
 ) -> ProxyRun:
     """The proxy run of `spec` with at least `recording`: a stored one in `folder`, else trained there.
 
-    A stored run that holds more is reused; an unfinished one goes on after its last whole epoch; one that
-    diverged is not tried again.
+    A stored run that holds more, or of a repeat more epochs, is reused; an unfinished one goes on after its
+    last whole epoch; one that diverged is not tried again.
 
     Args:
         folder: holds one folder per run.
@@ -59,20 +69,25 @@ def obtain_proxy(
     store = find_stored(folder, spec, recording)
     if store is None:
         recorded = {"identity": identity(spec), "recording": recording.to_dict()}
-        name = f"{spec.dataset}-{spec.net}-seed{spec.seed}-{fingerprint(recorded)}".replace("/", "_")
+        which = f"seed{spec.seed}" + (f"-repeat{spec.repeat}" if spec.repeat else "")
+        name = f"{spec.dataset}-{spec.net}-{which}-{fingerprint(recorded)}".replace("/", "_")
         store = ProxyStore(folder / name)
         _lay_out(store, recorded, data, split, spec)
+    which = f"repeat {spec.repeat} of the proxy" if spec.repeat else "proxy"
     if store.is_done or store.has_diverged:
         run = store.load()
-        say(f"proxy run of seed {spec.seed} found in {store.folder}")
+        say(f"seed {spec.seed}: {which} found in {store.folder}")
         return run
-    recording = Recording.from_dict(store.spec()["recording"])
+    stored = store.spec()
+    recording = Recording.from_dict(stored["recording"])
+    spec = dataclasses.replace(spec, stop=stored["identity"].get("stop"))
     if store.state_path.exists():
-        store.check_layout(recording.arrays(len(split.train), len(split.val)), spec.train.epochs + 1)
+        store.check_layout(recording.arrays(len(split.train), len(split.val)), recording.rows(spec.epochs))
     else:  # it begins again, whatever became of its files
-        _lay_out(store, store.spec(), data, split, spec)
+        _lay_out(store, stored, data, split, spec)
     verb = "resumes" if store.state_path.exists() else "trains"
-    say(f"seed {spec.seed}: proxy {spec.net} {verb}, {spec.train.epochs} epochs on {len(split.train):,} rows")
+    length = f"{spec.epochs} epochs" + (f" of {spec.train.epochs}" if spec.stop else "")
+    say(f"seed {spec.seed}: {which} {spec.net} {verb}, {length} on {len(split.train):,} rows")
     _train_into(store, data, split, spec, recording, device, progress)
     return store.load()
 
@@ -81,19 +96,19 @@ def _lay_out(
     store: ProxyStore, recorded: dict[str, Any], data: LabeledData, split: Split, spec: ProxySpec
 ) -> None:
     """A new run of specification `recorded`, without a row yet."""
-    arrays = Recording.from_dict(recorded["recording"]).arrays(len(split.train), len(split.val))
-    store.create(recorded, split, data.train.labels, arrays, spec.train.epochs + 1)
+    recording = Recording.from_dict(recorded["recording"])
+    arrays = recording.arrays(len(split.train), len(split.val))
+    store.create(recorded, split, data.train.labels, arrays, recording.rows(spec.epochs))
 
 
 def find_stored(folder: Path, spec: ProxySpec, recording: Recording) -> ProxyStore | None:
-    """The stored run of `spec` that records at least `recording`; a finished one before an unfinished."""
+    """The stored run of `spec`, or of the same training stopped later, that records at least `recording`; a
+    finished one before an unfinished."""
     found = []
     for path in sorted(folder.glob("*/spec.json")):
         store = ProxyStore(path.parent)
         stored = store.spec()
-        if stored["identity"] == identity(spec) and Recording.from_dict(stored["recording"]).covers(
-            recording
-        ):
+        if _fits(stored["identity"], spec) and Recording.from_dict(stored["recording"]).covers(recording):
             found.append(store)
     return min(found, key=lambda store: not (store.is_done or store.has_diverged), default=None)
 
@@ -134,7 +149,7 @@ def _train_into(
     progress: Callable[[int], None],
 ) -> None:
     """Train, record and close the run, from wherever its checkpoint left it."""
-    seed = seeding.key(spec.seed, "proxy")
+    seed = seeding.key(spec.seed, "proxy", *([spec.repeat] if spec.repeat else []))
     net = nets.build(spec.net, data.train.shape, data.num_classes, seed=seed)
     flops = flops_per_example(net, data.train.shape)
     meter = Meter(device)
@@ -143,7 +158,7 @@ def _train_into(
         data.train,
         split,
         recording,
-        epochs=spec.train.epochs,
+        epochs=spec.epochs,
         num_classes=data.num_classes,
         device=device,
         meter=meter,
@@ -159,11 +174,13 @@ def _train_into(
                 device=device,
                 meter=meter,
                 hooks=[recorder],
+                stop=spec.stop,
                 checkpoint=Checkpoint(store.state_path),
                 progress=progress,
             )
     except Diverged as error:
-        message = f"the proxy {spec.net} of seed {spec.seed} diverged: {error}"
+        which = f"repeat {spec.repeat} of the proxy" if spec.repeat else "the proxy"
+        message = f"{which} {spec.net} of seed {spec.seed} diverged: {error}"
         store.set_diverged(message, meter.state())
         raise Diverged(message) from None
     store.finish({**meter.state(), "steps": result.steps, "flops_per_example": flops})

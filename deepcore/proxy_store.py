@@ -2,7 +2,7 @@
 
 spec.json                what was trained and what is recorded
 pool.npz                 ids, labels, val_ids, val_labels
-online_loss.npy ...      (T+1, N) float32, mode and signal in the name
+online_loss.npy ...      (T+1, N) float32, mode and signal in the name; (T, N) without the untrained network
 val_loss.npy ...         (T+1, Q) float32
 final_logits.npy ...     (N, C), (N, D); val_final_* the same of the validation rows; last_layer.npz W, b
 state.pt                 the training after the last whole epoch; rows up to it are complete
@@ -187,6 +187,7 @@ class ProxyStore:
             last_layer=(last["weight"], last["bias"]),
             spec=spec,
             costs=costs,
+            has_initial=recording.get("initial", True),
             folder=self.folder,
         )
 

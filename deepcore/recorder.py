@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from deepcore.checks import Diverged
 from deepcore.data.record import Rows
 from deepcore.demand import Demand
 from deepcore.meter import Meter
-from deepcore.method import CoresetMethod
+from deepcore.method import MODES, CoresetMethod
 from deepcore.nets import Net
 from deepcore.proxy_store import ProxyStore
 from deepcore.signals import FINAL, TRAJECTORIES, Signal, signals_from_logits
@@ -27,12 +28,13 @@ BUFFER = 1 << 24  # logits held before the signals are computed from them (64 MB
 @dataclass(frozen=True)
 class Recording:
     """Which signals a run remembers: of the candidates in each mode, of the validation rows, and at the
-    end."""
+    end; and whether row 0, the untrained network, is among the rows of the first three."""
 
     online: frozenset[Signal] = frozenset()
     post_epoch: frozenset[Signal] = frozenset()
     val: frozenset[Signal] = frozenset({Signal.LOSS})
     final: frozenset[Signal] = frozenset()
+    initial: bool = True
 
     @classmethod
     def of(cls, methods: Iterable[CoresetMethod], *, everything: bool) -> Recording:
@@ -61,18 +63,32 @@ class Recording:
             asked["final"] |= set(FINAL)
         return cls(**{name: frozenset(signals) for name, signals in asked.items()})
 
+    @classmethod
+    def of_repeats(cls, methods: Iterable[CoresetMethod]) -> Recording:
+        """What `methods` read of the short further runs: trajectories alone, from row 1 on."""
+        asked: dict[str, set[Signal]] = {mode: set() for mode in MODES}
+        for method in methods:
+            asked[method.mode] |= {s for signal in method.needs for s in signal.stored} - set(FINAL)
+        modes = {mode: frozenset(signals) for mode, signals in asked.items()}
+        return cls(**modes, val=frozenset(), initial=False)
+
     def covers(self, other: Recording) -> bool:
         """Whether everything in `other` is recorded here too."""
         return all(getattr(self, f.name) >= getattr(other, f.name) for f in dataclasses.fields(self))
 
-    def to_dict(self) -> dict[str, list[str]]:
-        """Names of the signals, sorted."""
-        return {f.name: sorted(s.value for s in getattr(self, f.name)) for f in dataclasses.fields(self)}
+    def to_dict(self) -> dict[str, Any]:
+        """Names of the signals, sorted, and `initial`."""
+        value = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return {name: v if isinstance(v, bool) else sorted(s.value for s in v) for name, v in value.items()}
 
     @classmethod
-    def from_dict(cls, value: dict[str, list[str]]) -> Recording:
+    def from_dict(cls, value: dict[str, Any]) -> Recording:
         """The counterpart of `to_dict`."""
-        return cls(**{name: frozenset(Signal(s) for s in signals) for name, signals in value.items()})
+        return cls(**{n: v if isinstance(v, bool) else frozenset(map(Signal, v)) for n, v in value.items()})
+
+    def rows(self, epochs: int) -> int:
+        """Rows of the trajectories of a run of `epochs` epochs."""
+        return epochs + int(self.initial)
 
     def demand(self, epochs: int) -> Demand:
         """What recording this asks of a run of `epochs` epochs."""
@@ -132,6 +148,8 @@ class Recorder(Hook):
             if Signal.KL_STEP in wanted:  # NaN: what is before row 0 has no value
                 shape = (size, net.head.out_features)
                 self.before[mode] = torch.full(shape, float("nan"), device=self.device)
+        if not r.initial:
+            return
         with self.meter.timed("record"):
             if r.online | r.post_epoch:
                 mode = "online" if Signal.KL_STEP in r.online else "post_epoch"
@@ -206,6 +224,8 @@ class Recorder(Hook):
 
     def _validate(self, net: Net, epoch: int, final: frozenset[Signal]) -> None:
         """Row `epoch` of the validation rows."""
+        if not (self.recording.val | final):
+            return
         values = self._pass(
             net, self.split.val, self.val_labels, self.recording.val, "validation", "val", final, "val_final"
         )
@@ -254,4 +274,4 @@ class Recorder(Hook):
             row = value.cpu().numpy()
             if signal is Signal.LOSS and not np.isfinite(row).all():
                 raise Diverged(f"the {mode} losses after epoch {t} are not finite: lower --lr")
-            self.store.write_row(f"{mode}_{signal.value}", t, row)
+            self.store.write_row(f"{mode}_{signal.value}", self.recording.rows(t) - 1, row)

@@ -34,7 +34,7 @@ class ResultRow:
         method, label, method_spec: name, name with changed fields, all fields resolved for the fraction.
         is_selection: False for reference rows.
         fraction: kept, as asked; None where the method fixes its size.
-        k: rows trained on.
+        k: rows trained on in an epoch; a reference row's may be others than the fraction's.
         proxy_net, target_net: names; proxy_net is None where no proxy was needed.
         recording: the mode the method read, or None.
         proxy_recipe, target_recipe: the TrainSpec of each.
@@ -45,13 +45,15 @@ class ResultRow:
         proxy_run, recorded: name of the proxy run that it read, and the outline (`deepcore.demand.Demand`) of
             all that was recorded there; None and zeros where none was needed.
         reads: the outline of a proxy run that would have given this method all it reads.
-        passes: {"proxy": {...}, "target": {...}}, examples counted where the batches ran.
+        passes: {"proxy": {...}, "repeats": {...}, "target": {...}}, examples counted where the batches ran;
+            the proxy run is shared, the epochs read of its short repeats are this method's own.
         flops_per_example: {"proxy": {"forward", "backward"}, "target": ...}, one multiply-add = 2.
         signal_bytes: bytes of the recordings that the method reads, no checkpoint more.
         notes: what the user should know of the selection.
-        measured: seconds {proxy, record, score, select, train, test}, peak_bytes {proxy, score, target}, and
-            when: what differs between two runs of the same command. Peaks are of the process, of the device
-            on a GPU; scoring, on a GPU too, of the process ("score") and of the device ("score_device").
+        measured: seconds {proxy, record, repeats, score, select, train, test}, peak_bytes {proxy, repeats,
+            score, target}, and when: what differs between two runs of the same command. Peaks are of the
+            process, of the device on a GPU; scoring, on a GPU too, of the process ("score") and of the device
+            ("score_device").
         provenance: versions, commit, hardware.
     """
 

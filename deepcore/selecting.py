@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import json
 import re
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 
 from deepcore.config import fingerprint
 from deepcore.files import write_bytes, write_npz
+from deepcore.material import Material
 from deepcore.meter import peak_memory, reset_peak
 from deepcore.method import CoresetMethod, ScoreMethod
 from deepcore.proxy import ProxyRun
@@ -41,10 +43,11 @@ Cache = dict[CoresetMethod, tuple[np.ndarray, Spent]]  # scores of a resolved me
 
 @dataclass(frozen=True)
 class Selected:
-    """A selection and what it took: seconds of scoring (once per method and seed) and of selecting, peak
-    memory of both ("score", and "score_device" on a GPU), bytes read."""
+    """A selection, what is trained on because of it, and what it took: seconds of scoring (once per method
+    and seed) and of selecting, peak memory of both ("score", and "score_device" on a GPU), bytes read."""
 
     selection: Selection
+    material: Material
     score_seconds: float
     select_seconds: float
     peak_bytes: dict[str, int]
@@ -63,14 +66,16 @@ def select_and_save(
     device: torch.device,
     paths: np.ndarray | None = None,
 ) -> Selected:
-    """Score (through `cache`), select, check, and write scores and ids under `folder`.
+    """Score (through `cache`), select, check, and write scores and ids under `folder` (not those of reference
+    rows, which are no selection).
 
     The files are `<name>-<method>-<fingerprint>/scores.npz|csv` and `.../f<fraction>.npz|csv`: original row
     ids, label, score and rank (1 is best), for numpy, pandas or `torch.utils.data.Subset`; and the file of
     each row, where `paths` gives those of all original rows.
     """
     resolved = method.resolve(budget.fraction) if method.uses_fraction else method
-    rng = stream(seed, "select", method.name, budget.fraction)
+    draw = functools.partial(stream, seed, "select", method.draws_as or method.name, budget.fraction)
+    rng = draw()
     scoring = Spent(0.0, {}, [])
     if isinstance(resolved, ScoreMethod):
         if resolved not in cache:
@@ -79,16 +84,23 @@ def select_and_save(
         selection, choosing = _spending(lambda: resolved.choose(scores, run, budget, rng), device)
     else:
         selection, choosing = _spending(lambda: resolved.select(run, budget, rng), device)
-    selection.check_within(run.ids, budget.k if method.uses_fraction else None)
+    if method.is_selection:
+        selection.check_within(run.ids, budget.k if method.uses_fraction else None)
+    else:
+        selection.check_within(np.append(run.ids, run.val_ids) if method.trains_on_val else run.ids)
     notes = [*selection.notes, *dict.fromkeys([*scoring.said, *choosing.said])]
     classes = np.unique(run.labels).size
     if method.uses_fraction and budget.k < classes:
         notes.append(f"the budget of {budget.k} is below one row for each of the {classes} classes")
     selection = Selection(selection.rows, selection.weights, selection.scores, tuple(notes))
-    _save(method, resolved, run, budget, selection, folder, name, paths)
+    material = Material.of(selection)
+    if method.is_selection:
+        _save(method, resolved, run, budget, selection, folder, name, paths)
+    else:
+        material = resolved.material(selection, run, budget, draw)
     peaks = {name: max(peak, scoring.peak_bytes.get(name, 0)) for name, peak in choosing.peak_bytes.items()}
     read = signal_bytes(resolved, run)
-    return Selected(selection, scoring.seconds, choosing.seconds, peaks, read)
+    return Selected(selection, material, scoring.seconds, choosing.seconds, peaks, read)
 
 
 def _spending(work: Callable[[], T], device: torch.device) -> tuple[T, Spent]:
@@ -123,6 +135,17 @@ def signal_bytes(method: CoresetMethod, run: ProxyRun) -> int:
     return total
 
 
+def selection_folder(folder: Path, name: str, method: CoresetMethod, identity: Mapping[str, Any]) -> Path:
+    """Where the files of `method` are, under `folder`, for the pool or proxy run of this identity."""
+    label = re.sub(r"[^A-Za-z0-9.=,_-]+", "_", method.label())[:60]
+    return folder / f"{name}-{label}-{fingerprint(method.spec(), identity)}"
+
+
+def file_stem(method: CoresetMethod, fraction: float | None) -> str:
+    """Name of the selection's files, without the suffix."""
+    return f"f{fraction:.12g}" if method.uses_fraction else "all"
+
+
 def _save(
     method: CoresetMethod,
     resolved: CoresetMethod,
@@ -134,9 +157,7 @@ def _save(
     paths: np.ndarray | None,
 ) -> None:
     """The selected ids and, where there are scores, all scores."""
-    mark = fingerprint(method.spec(), run.spec["identity"])
-    label = re.sub(r"[^A-Za-z0-9.=,_-]+", "_", method.label())[:60]
-    folder = folder / f"{name}-{label}-{mark}"
+    folder = selection_folder(folder, name, method, run.spec["identity"])
     folder.mkdir(parents=True, exist_ok=True)
     write_bytes(folder / "method.json", (json.dumps(method.spec(), sort_keys=True) + "\n").encode())
     label_of = dict(zip(run.ids.tolist(), run.labels.tolist(), strict=True))
@@ -150,7 +171,7 @@ def _save(
         columns["weight"] = selection.weights
     if paths is not None:
         columns["path"] = _names(paths[selection.rows])
-    stem = f"f{budget.fraction:.12g}" if method.uses_fraction else "all"
+    stem = file_stem(method, budget.fraction)
     _write_both(folder / stem, columns)
     if selection.scores is not None:
         keep = resolved.keep if isinstance(resolved, ScoreMethod) else "highest"

@@ -12,6 +12,15 @@ from dataclasses import dataclass
 from tabulate import tabulate
 
 WIDTH = 118  # of everything in table form
+SIGNS = {
+    "±": r"$\pm$",
+    "≈": r"$\approx$",
+    "†": r"$^\dagger$",
+    "▲": r"$\uparrow$",
+    "▼": r"$\downarrow$",
+    "<": "$<$",
+    ">": "$>$",
+}
 FLOP_UNITS = ("FLOPs", "kFLOPs", "MFLOPs", "GFLOPs", "TFLOPs", "PFLOPs")
 
 
@@ -56,10 +65,11 @@ class Sheet:
     """A table of text.
 
     Attributes:
-        title: above it.
+        title: above it; "" for none.
         headers: of the columns; a newline breaks them in the form "table".
         rows: of cells, the first column on the left, numbers on the right.
         formulas: columns of formulas such as "3 N T_proxy f + O(N) [scores]".
+        words: further columns of text, on the left.
         widths: of the columns in the form "table", where they are wrapped.
     """
 
@@ -67,14 +77,15 @@ class Sheet:
     headers: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     formulas: tuple[int, ...] = ()
-    widths: tuple[int, ...] | None = None
+    words: tuple[int, ...] = ()
+    widths: tuple[int | None, ...] | None = None
 
     def render(self, output: str) -> str:
         """As "table", "md", "latex" or "csv"."""
         flat = [header.replace("\n", " ") for header in self.headers]
         if output == "csv":
             return to_csv(flat, self.rows)
-        words = {0, *self.formulas}
+        words = {0, *self.formulas, *self.words}
         align = ["left" if i in words else "right" for i in range(len(self.headers))]
         if output == "latex":
             rows = [
@@ -83,10 +94,10 @@ class Sheet:
             ]
             headers = [escape(header) for header in flat]
             body = tabulate(rows, headers, "latex_raw", colalign=align, disable_numparse=True)
-            return f"% {self.title}\n{body}"
+            return f"% {self.title}\n{body}" if self.title else body
         if output == "md":
             body = tabulate(self.rows, flat, "github", colalign=align, disable_numparse=True)
-            return f"**{self.title}**\n\n{body}"
+            return f"**{self.title}**\n\n{body}" if self.title else body
         rows = [
             [_unbroken(cell) if i in self.formulas else cell for i, cell in enumerate(row)]
             for row in self.rows
@@ -94,7 +105,7 @@ class Sheet:
         body = tabulate(
             rows, self.headers, "simple", colalign=align, disable_numparse=True, maxcolwidths=self.widths
         )
-        return f"{self.title}\n\n{body}".replace("\xa0", " ")
+        return (f"{self.title}\n\n{body}" if self.title else body).replace("\xa0", " ")
 
 
 def latex(formula: str) -> str:
@@ -120,5 +131,6 @@ def _unbroken(formula: str) -> str:
 
 
 def escape(text: str) -> str:
-    """Text with LaTeX's special characters escaped."""
-    return re.sub(r"([%_&#$])", r"\\\1", text)
+    """Text with LaTeX's special characters escaped, and the signs of our tables in commands."""
+    text = re.sub(r"([%_&#$])", r"\\\1", text)
+    return re.sub("|".join(SIGNS), lambda found: SIGNS[found[0]], text)

@@ -18,6 +18,7 @@ from deepcore.data.record import Rows
 from deepcore.meter import Meter
 from deepcore.nets import Net
 
+RowsOf = Callable[[int], np.ndarray]  # epoch 0, 1, ... -> (n,) ids
 EVAL_BATCH = 512  # rows per forward-only batch; fixed, so that results do not depend on --batch
 
 
@@ -28,8 +29,8 @@ class Hook:
         """Before the first step of an untouched network; not called when a checkpoint is resumed."""
 
     def batch(self, positions: np.ndarray, logits: torch.Tensor, features: torch.Tensor) -> None:
-        """After each step, with that step's outputs: positions into `rows` (B,), logits (B, C), features (B,
-        D)."""
+        """After each step, with that step's outputs: positions into the epoch's rows (B,), logits (B, C),
+        features (B, D)."""
 
     def epoch_end(self, net: Net, epoch: int) -> None:
         """After epoch 1..T."""
@@ -66,6 +67,10 @@ class Plan:
         if spec.steps is None:
             return cls(spec.epochs, spec.epochs * per_epoch, per_epoch)
         return cls(math.ceil(spec.steps / per_epoch), spec.steps, per_epoch)
+
+    def epochs_over(self, n: int, batch: int) -> int:
+        """Epochs begun when these steps are made over n rows."""
+        return math.ceil(self.steps / (len(batch_bounds(n, batch)) - 1))
 
 
 def batch_bounds(n: int, batch: int) -> list[int]:
@@ -110,7 +115,7 @@ def _cosine(start: float, end: float, share: float) -> float:
 def train(
     net: Net,
     data: Rows,
-    rows: np.ndarray,
+    rows: np.ndarray | RowsOf,
     spec: TrainSpec,
     *,
     seed: int,
@@ -118,6 +123,8 @@ def train(
     meter: Meter,
     weights: np.ndarray | None = None,
     hooks: Sequence[Hook] = (),
+    length: Plan | None = None,
+    stop: int | None = None,
     checkpoint: Checkpoint | None = None,
     progress: Callable[[int], None] = lambda epoch: None,
 ) -> TrainResult:
@@ -130,12 +137,15 @@ def train(
     Args:
         net: already initialised; moved to `device`.
         data: the training part of a data set.
-        rows: (n,) ids to train on, sorted. A single row is put into its batch twice, for batch normalisation.
+        rows: (n,) ids to train on, sorted, or a function of the epoch (0, 1, ...) that gives n of them. A
+            single row is put into its batch twice, for batch normalisation.
         spec: the recipe.
         seed: of the three streams.
         meter: counts the train passes.
         weights: (n,) of each row's loss, scaled to mean 1; None for equal weights.
         hooks: watchers.
+        length: steps, and the learning rate of each, when they are not those of n rows under `spec`.
+        stop: epochs after which to stop before the end, the schedule being that of the whole length.
         checkpoint: where to save after epochs, and to resume from if it holds something.
         progress: called with the number of epochs done.
 
@@ -143,17 +153,19 @@ def train(
         Diverged: an epoch's losses are not finite; the message names the epoch.
     """
     net.to(device)
-    if len(rows) == 1:
-        rows = np.repeat(rows, 2)
-        weights = None  # scaled to mean 1
+    rows_of = rows if callable(rows) else lambda epoch: rows
     optimizer = make_optimizer(net, spec)
-    plan = Plan.of(len(rows), spec)
-    source = _Batches(data, rows, weights, spec, plan, seed, device)
+    bounds = batch_bounds(max(len(rows_of(0)), 2), spec.batch)
+    per_epoch = len(bounds) - 1
+    plan = length or Plan.of(bounds[-1], spec)
+    epochs = plan.epochs_over(bounds[-1], spec.batch)
+    epochs = epochs if stop is None else min(stop, epochs)
+    source = _Batches(data, rows_of, weights, spec, plan, bounds, seed, device)
     start = checkpoint.restore(net, optimizer, hooks, meter) if checkpoint else 0
     if start == 0:
         for hook in hooks:
             hook.begin(net)
-    for epoch in range(start, plan.epochs):
+    for epoch in range(start, epochs):
         with meter.timed("train"), seeding.global_stream(seed, "dropout", epoch):
             loss = _run_epoch(net, optimizer, source.epoch(epoch), hooks, meter)
         if not math.isfinite(loss):
@@ -163,7 +175,7 @@ def train(
         if checkpoint:
             checkpoint.save(epoch + 1, net, optimizer, hooks, meter)
         progress(epoch + 1)
-    return TrainResult(plan.epochs, plan.steps)
+    return TrainResult(epochs, min(plan.steps, epochs * per_epoch))
 
 
 @dataclass(frozen=True)
@@ -181,40 +193,34 @@ class _Batches:
     def __init__(
         self,
         data: Rows,
-        rows: np.ndarray,
+        rows_of: RowsOf,
         weights: np.ndarray | None,
         spec: TrainSpec,
         plan: Plan,
+        bounds: list[int],
         seed: int,
         device: torch.device,
     ) -> None:
-        self.data, self.rows, self.spec, self.plan, self.seed, self.device = (
-            data,
-            rows,
-            spec,
-            plan,
-            seed,
-            device,
-        )
-        self.labels = torch.from_numpy(data.labels[rows]).to(device)
+        self.data, self.rows_of, self.spec, self.plan = data, rows_of, spec, plan
+        self.bounds, self.seed, self.device = bounds, seed, device
         self.weights = None
         if weights is not None:
             share = weights / weights.max()  # first: a sum of weights near the largest float overflows
-            self.weights = torch.from_numpy(share / share.mean()).float().to(device)
-        self.bounds = batch_bounds(len(rows), spec.batch)
+            self.weights = (share / share.mean()).astype(np.float32)
 
     def epoch(self, epoch: int) -> Iterator[_Batch]:
         """The batches of epoch 0..T-1; the last one may be short of a whole epoch when the length is in
         steps."""
-        order = seeding.stream(self.seed, "order", epoch).permutation(len(self.rows))
-        first = epoch * self.plan.per_epoch
+        rows = self.rows_of(epoch)
+        order = seeding.stream(self.seed, "order", epoch).permutation(self.bounds[-1])
+        order %= len(rows)  # a single row twice
+        first = epoch * (len(self.bounds) - 1)
         cuts = list(zip(self.bounds[:-1], self.bounds[1:], strict=True))[: self.plan.steps - first]
         augment = seeding.key(self.seed, "augment", epoch) if self.spec.augment else None
-        groups = [self.rows[order[a:b]] for a, b in cuts]
-        inputs = self.data.batches(groups, device=self.device, augment_seed=augment)
-        on_device = torch.from_numpy(order).to(self.device)  # one transfer an epoch, none per step
-        labels = self.labels[on_device]
-        weights = None if self.weights is None else self.weights[on_device]
+        rows = rows[order]
+        inputs = self.data.batches([rows[a:b] for a, b in cuts], device=self.device, augment_seed=augment)
+        labels = torch.from_numpy(self.data.labels[rows]).to(self.device)  # one transfer, not one a step
+        weights = None if self.weights is None else torch.from_numpy(self.weights[order]).to(self.device)
         for step, ((a, b), x) in enumerate(zip(cuts, inputs, strict=True)):
             w = None if weights is None else weights[a:b]
             yield _Batch(order[a:b], x, labels[a:b], w, lr_at(first + step, self.spec, self.plan))

@@ -26,6 +26,7 @@ from methods.glister import Glister
 from methods.grand import GraNd
 from methods.ltc import LTC
 from methods.random import Full, Random
+from methods.reference import RS2, FullAtK, RandomVal, ValOnly
 from methods.tdds import TDDS
 
 # Each can be made without arguments; `file` needs its path and stands apart.
@@ -34,6 +35,10 @@ METHODS: dict[str, type[CoresetMethod]] = {
     "LTC": LTC,
     "Random": Random,
     "Full": Full,
+    "Full@k": FullAtK,
+    "RS2": RS2,
+    "ValOnly": ValOnly,
+    "Random+Val": RandomVal,
     "Forgetting": Forgetting,
     "EL2N": EL2N,
     "GraNd": GraNd,

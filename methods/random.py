@@ -36,7 +36,8 @@ class Full(CoresetMethod):
     name: ClassVar[str] = "Full"
     is_selection: ClassVar[bool] = False
     uses_fraction: ClassVar[bool] = False
+    note: ClassVar[str] = "all candidates"
 
     def select(self, run: ProxyRun, budget: Budget, rng: np.random.Generator) -> Selection:
         """All ids of the pool, sorted."""
-        return Selection(np.sort(run.ids))
+        return Selection(np.sort(run.ids), notes=(f"{self.name} is not a selection: {self.note}",))

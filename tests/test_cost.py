@@ -313,6 +313,19 @@ def test_registered_methods_fit_their_bills():
             assert reads.by(method) == reads, name
 
 
+def test_reference_rows_are_billed_for_what_they_train_on():
+    s = SMALL
+    of = {
+        name: METHODS[name]().cost(s, "here") for name in ("Full", "Full@k", "RS2", "ValOnly", "Random+Val")
+    }
+    rows = {"Full": s.N, "Full@k": s.k, "RS2": s.k, "ValOnly": s.Q, "Random+Val": s.k + s.Q}
+    for name, cost in of.items():
+        assert cost.family == "reference"
+        assert cost.selection_flops == 0
+        assert cost.training_flops == 3 * rows[name] * s.T * s.f_large, name
+        assert METHODS[name]().cost(s).total_flops == cost.total_flops
+
+
 def test_names():
     assert find("Dyn-Unc") is find("DynUnc")
     with pytest.raises(UsageError, match="did you mean Herding"):

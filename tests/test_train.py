@@ -321,3 +321,83 @@ def test_weights_near_the_largest_float_are_weights():
     plain, scaled = fit(weights=huge), fit(weights=1e308 * huge)
     for p, q in zip(plain.parameters(), scaled.parameters(), strict=True):
         assert torch.allclose(p, q)
+
+
+def test_rows_that_change_with_the_epoch(tmp_path):
+    log, seen = Log(), []
+
+    def rows_of(epoch):
+        seen.append(epoch)
+        return ROWS[10 * epoch : 10 * epoch + 10]
+
+    data = images(augment=True)
+    whole = fit(rows=rows_of, data=data, hooks=[log])
+    assert seen == [0, 0, 1, 2, 3]  # once more for the number of rows
+    assert [sorted(call) for call in log.calls if isinstance(call, list)] == [list(range(10))] * 4
+    assert same(fit(rows=lambda epoch: ROWS, data=data), fit(data=data))
+
+    class Stop(Hook):
+        def epoch_end(self, net, epoch):
+            if epoch == 2:
+                raise KeyboardInterrupt
+
+    path = tmp_path / "state.pt"
+    for hooks in ([Stop()], [Hook()]):
+        # the checkpoint is saved after the hooks: two rounds, stopped and resumed after one epoch
+        try:
+            resumed = fit(rows=rows_of, data=data, hooks=hooks, checkpoint=Checkpoint(path))
+        except KeyboardInterrupt:
+            continue
+    assert same(whole, resumed)
+
+
+def test_the_images_of_each_epoch_are_those_of_its_rows():
+    class Watched:
+        labels, shape, groups = DATA.train.labels, DATA.train.shape, []
+
+        def batches(self, groups, **options):
+            self.groups.append(np.sort(np.concatenate(groups)).tolist())
+            return DATA.train.batches(groups, **options)
+
+    watched = Watched()
+    model = nets.build("MLP", DATA.train.shape, 3, seed=0)
+    rows = np.random.default_rng(0).permuted(np.tile(np.arange(90), (4, 1)), axis=1)[:, :20]
+    train(model, watched, lambda epoch: rows[epoch], SHORT, seed=0, device=CPU, meter=Meter(CPU))
+    assert watched.groups == np.sort(rows, axis=1).tolist()
+
+
+def test_stopping_early_leaves_the_schedule_of_the_whole_length():
+    class Snapshot(Hook):
+        def epoch_end(self, net, epoch):
+            self.kept = {
+                **getattr(self, "kept", {}),
+                epoch: {k: v.clone() for k, v in net.state_dict().items()},
+            }
+
+    snapshot, meter = Snapshot(), Meter(CPU)
+    fit(hooks=[snapshot])
+    model = nets.build("MLP", DATA.train.shape, 3, seed=0)
+    result = train(model, DATA.train, ROWS, SHORT, seed=0, device=CPU, meter=meter, stop=3)
+    assert (result.epochs, result.steps) == (3, 12)
+    assert meter.passes["train"] == 3 * len(ROWS)
+    assert all(torch.equal(v, snapshot.kept[3][k]) for k, v in model.state_dict().items())
+    result = train(model, DATA.train, ROWS, SHORT, seed=0, device=CPU, meter=meter, stop=9)
+    assert (result.epochs, result.steps) == (4, 16)
+
+
+def test_a_length_of_other_rows_gives_their_steps_and_learning_rates(monkeypatch):
+    import deepcore.train as train_module
+
+    rates, real = [], train_module.lr_at
+    monkeypatch.setattr(train_module, "lr_at", lambda *args: rates.append(real(*args)) or rates[-1])
+    meter = Meter(CPU)
+    model = nets.build("MLP", DATA.train.shape, 3, seed=0)
+    length = Plan.of(20, SHORT)  # two batches an epoch, the milestone after two of four epochs
+    result = train(model, DATA.train, ROWS, SHORT, seed=0, device=CPU, meter=meter, length=length)
+    assert (result.epochs, result.steps) == (2, 8)  # 50 rows: 16, 16, 16, 2
+    assert meter.passes["train"] == 2 * 50
+    assert rates == pytest.approx([0.05] * 4 + [0.005] * 4)
+
+
+def test_a_single_weighted_row():
+    assert same(fit(rows=np.array([7])), fit(rows=np.array([7]), weights=np.array([3.0])))

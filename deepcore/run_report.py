@@ -1,0 +1,125 @@
+"""What is left in the run folder after a command: `report.html`, `tables/`, `figures/`."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deepcore.comparison import Comparison, compare_rows, rank_table
+from deepcore.description import description, failures
+from deepcore.files import write_bytes
+from deepcore.page import Drawing, Section, page
+from deepcore.report import reference_lines
+from deepcore.results import ResultRow
+from deepcore.selection_report import selection_tables
+from deepcore.tables import (
+    Table,
+    accuracy_table,
+    overview_table,
+    percent,
+    ranks_table,
+    statistics_lines,
+    verdict_lines,
+    worst_table,
+)
+
+if TYPE_CHECKING:
+    from deepcore.harness import Harness
+
+SUFFIXES = {"md": "md", "latex": "tex", "csv": "csv", "json": "json"}  # of the tables' files
+
+
+def write_report(
+    harness: Harness, rows: Sequence[ResultRow], say: Callable[[str], None] = lambda line: None
+) -> Path | None:
+    """Write the report of a grid's rows; returns the path of the page, None when no row is finished.
+
+    Every table is there as Markdown, LaTeX, CSV and JSON. Figures, as PNG, as SVG and in the page, need
+    matplotlib and are left out without it, which is said.
+    """
+    done = [row for row in rows if row.status == "ok"]
+    if not done:
+        return None
+    comparisons = compare_rows(done)
+    nets = list(dict.fromkeys(comparison.net for comparison in comparisons))
+    tables = {net: _tables_of_net(comparisons, done, net) for net in nets}
+    accuracy, agreement = accuracy_table(comparisons), selection_tables(harness)
+    for net, of_net in tables.items():
+        _write_tables(harness.folder / "tables", of_net, f"-{net}" if len(nets) > 1 else "")
+    _write_tables(harness.folder / "tables", [accuracy, *agreement])
+    drawings = _draw(harness.folder / "figures", comparisons, nets, say)
+    sections = [Section("What can be said", points=_findings(comparisons))]
+    for net, (overview, *others) in tables.items():
+        drawn = [drawings[net]] if net in drawings else []
+        sections.append(Section(f"Accuracy, {net}", drawings=drawn, tables=[overview]))
+        sections.append(Section(f"Worst class and ranks, {net}", tables=others))
+    sections += [
+        Section("Accuracy in full", lines=statistics_lines(comparisons), tables=[accuracy]),
+        Section("Agreement of selections", tables=agreement),
+        Section("Failed rows", points=failures(rows)),
+        *description(done),
+    ]
+    path = harness.folder / "report.html"
+    write_bytes(path, page(*_heading(comparisons, done), sections).encode())
+    return path
+
+
+def _tables_of_net(comparisons: Sequence[Comparison], done: Sequence[ResultRow], net: str) -> list[Table]:
+    """The overview, then the worst classes and the ranks where there are any."""
+    ranks = rank_table(done, net)
+    overview = overview_table(comparisons, net)
+    overview = dataclasses.replace(overview, notes=(*overview.notes, *reference_lines(done)))
+    return [overview, worst_table(comparisons, net), *([ranks_table(ranks)] if ranks else [])]
+
+
+def _write_tables(folder: Path, tables: Sequence[Table], suffix: str = "") -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for table in tables:
+        for output, ending in SUFFIXES.items():
+            write_bytes(folder / f"{table.name}{suffix}.{ending}", (table.render(output) + "\n").encode())
+
+
+def _draw(
+    folder: Path, comparisons: Sequence[Comparison], nets: Sequence[str], say: Callable[[str], None]
+) -> dict[str, Drawing]:
+    """The figure of each net that has a fraction, also as files; nothing without matplotlib."""
+    if importlib.util.find_spec("matplotlib") is None:
+        say("no figures: matplotlib is not installed")
+        return {}
+    from deepcore.accuracy_figure import accuracy_figure
+    from deepcore.figures import inline_svg, save_figure
+
+    drawings = {}
+    for net in nets:
+        of_net = [comparison for comparison in comparisons if comparison.net == net]
+        if all(comparison.fraction is None for comparison in of_net):
+            continue
+        wide, narrow = accuracy_figure(of_net), accuracy_figure(of_net, narrow=True)
+        save_figure(wide, folder / (f"accuracy-{net}" if len(nets) > 1 else "accuracy"))
+        caption = (
+            "Mean test accuracy after the last step; bands and bars are one sample standard deviation over "
+            "seeds. Dashed, dotted or hollow: not a selection."
+        )
+        drawings[net] = Drawing(inline_svg(wide, f"{net}-w"), inline_svg(narrow, f"{net}-n"), caption)
+    return drawings
+
+
+def _findings(comparisons: Sequence[Comparison]) -> list[str]:
+    """Verdicts, or why there are none."""
+    return verdict_lines(comparisons) or statistics_lines(comparisons)
+
+
+def _heading(comparisons: Sequence[Comparison], done: Sequence[ResultRow]) -> tuple[str, str]:
+    """Title and the line below it."""
+    selections = list(dict.fromkeys(row.label for row in done if row.is_selection))
+    fractions = [percent(f) for f in dict.fromkeys(c.fraction for c in comparisons) if f is not None]
+    seeds = len({row.seed for row in done})
+    what = (
+        f"{len(selections)} selection methods" if len(selections) > 1 else ", ".join(selections) or "targets"
+    )
+    kept = f" at {', '.join(fractions)} of {done[0].n:,} candidates" if fractions else ""
+    names = ", ".join(selections) if len(selections) > 1 else "Test accuracy"
+    return f"{done[0].dataset}: {what}", f"{names}{kept}; {seeds} seed{'s' if seeds > 1 else ''}"

@@ -1,0 +1,103 @@
+"""Reference rows: what a coreset has to be held against. None of them is a selection."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from deepcore.material import Material
+from deepcore.method import CoresetMethod
+from deepcore.proxy import ProxyRun
+from deepcore.selection import Budget, Selection
+from methods.random import Full, Random
+
+
+@dataclass(frozen=True)
+class FullAtK(Full):
+    """All candidates on a short schedule: as many steps as a coreset of k rows gets, each with its learning
+    rate.
+
+    The batch is the recipe's: where k rows do not fill it, or leave a short one at the end of an epoch, the
+    same steps make more example passes than the coreset's (the row counts them).
+    """
+
+    name: ClassVar[str] = "Full@k"
+    uses_fraction: ClassVar[bool] = True
+    note: ClassVar[str] = "all candidates, for the steps that a coreset of this size gets"
+
+    def material(
+        self,
+        selection: Selection,
+        run: ProxyRun,
+        budget: Budget,
+        stream: Callable[[int], np.random.Generator],
+    ) -> Material:
+        """All rows, with the length of k of them."""
+        return dataclasses.replace(Material.of(selection), length_of=budget.k)
+
+
+@dataclass(frozen=True)
+class RS2(Random):
+    """A new random subset of k rows every epoch, class-balanced as Random is; epochs and steps of a coreset.
+
+    Source: Okanovic et al., "Repeated Random Sampling for Minimizing the Time-to-Accuracy of Learning", ICLR
+    2024: the variant that draws every epoch's subset from all candidates.
+    """
+
+    name: ClassVar[str] = "RS2"
+    paper: ClassVar[str] = "Okanovic et al., ICLR 2024"
+    is_selection: ClassVar[bool] = False
+
+    def select(self, run: ProxyRun, budget: Budget, rng: np.random.Generator) -> Selection:
+        """One such subset."""
+        note = "RS2 is not a selection: a new random subset of this size every epoch"
+        return dataclasses.replace(super().select(run, budget, rng), notes=(note,))
+
+    def material(
+        self,
+        selection: Selection,
+        run: ProxyRun,
+        budget: Budget,
+        stream: Callable[[int], np.random.Generator],
+    ) -> Material:
+        """Each epoch's subset is drawn from the epoch's own stream."""
+        return Material(lambda epoch: np.sort(self.select(run, budget, stream(epoch)).rows), budget.k)
+
+
+@dataclass(frozen=True)
+class ValOnly(CoresetMethod):
+    """The held-out validation rows alone, whatever the fraction: what a method that needs them could have
+    trained on without selecting anything."""
+
+    name: ClassVar[str] = "ValOnly"
+    is_selection: ClassVar[bool] = False
+    uses_fraction: ClassVar[bool] = False
+    trains_on_val: ClassVar[bool] = True
+
+    def select(self, run: ProxyRun, budget: Budget, rng: np.random.Generator) -> Selection:
+        """All validation ids, sorted."""
+        return Selection(np.sort(run.val_ids), notes=("ValOnly is not a selection: the held-out rows alone",))
+
+
+@dataclass(frozen=True)
+class RandomVal(Random):
+    """The rows that Random takes and all validation rows: what the held-out rows would have been worth.
+
+    The budget k counts the candidates alone, as everywhere; the Q validation rows come on top of it, so that
+    k + Q rows are trained on, for the recipe's epochs over them.
+    """
+
+    name: ClassVar[str] = "Random+Val"
+    is_selection: ClassVar[bool] = False
+    trains_on_val: ClassVar[bool] = True
+    draws_as: ClassVar[str] = "Random"
+
+    def select(self, run: ProxyRun, budget: Budget, rng: np.random.Generator) -> Selection:
+        """k ids of the pool, then the validation ids."""
+        rows = np.append(super().select(run, budget, rng).rows, np.sort(run.val_ids))
+        note = "Random+Val is not a selection: Random's rows, and the held-out rows on top of the budget"
+        return Selection(rows, notes=(note,))
