@@ -114,7 +114,8 @@ def compare_rows(rows: Sequence[ResultRow]) -> list[Comparison]:
             seeds = cell.setdefault(row.label, {})
             if row.seed in seeds:
                 raise UsageError(
-                    f"{row.label} at {row.fraction} has two rows of seed {row.seed}: compare rows of one recipe"
+                    f"{row.label} at {row.fraction} has two rows of seed {row.seed}: "
+                    "compare rows of one recipe"
                 )
             seeds[row.seed] = row
     nets = list(dict.fromkeys(key[:2] for key in cells))

@@ -235,6 +235,7 @@ class Harness:
             batch=self.spec.target.batch,
             n_test=len(self.data.test),
             reads=dataclasses.asdict(reads),
+            repeats={"runs": method.repeats_needed - 1, "epochs": method.repeat_epochs},
         )
 
     def proxy_spec(self, seed: int, repeat: int = 0) -> ProxySpec:

@@ -20,7 +20,7 @@ from deepcore.demand import Demand
 from deepcore.results import ResultRow
 from deepcore.train import examples
 
-PEAKS = ("proxy", "score", "score_device", "target")
+PEAKS = ("proxy", "repeats", "score", "score_device", "target")
 
 
 @dataclass(frozen=True)

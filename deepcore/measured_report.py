@@ -47,7 +47,7 @@ def bill_record(bill: MeasuredBill) -> dict[str, object]:
 
 def bill_of_record(record: Mapping[str, object]) -> MeasuredBill:
     """The counterpart of `bill_record`."""
-    peaks = {name: record[f"peak_bytes_{name}"] for name in PEAKS}
+    peaks = {name: record.get(f"peak_bytes_{name}") for name in PEAKS}
     names = {field.name for field in dataclasses.fields(MeasuredBill)} & record.keys()
     return MeasuredBill(
         **{name: record[name] for name in names},
@@ -73,7 +73,8 @@ def render_phases(found: Sequence[Phase], output: str) -> str:
         return NOTHING
     lines = [
         "Passes are of examples through a network: here by the formulas, counted by the meter as the batches "
-        "ran. Seconds of the validation rows and of features and logits are with those of recording.",
+        "ran. Seconds of the validation rows and of features and logits are with those of recording. R: "
+        "repeats of the proxy, the shared run among them.",
         "FLOPs differ by what the formulas leave out: they take a backward pass for two forward passes, but "
         "the first layer needs no gradient of its input. Neither counts element-wise work, normalisation, "
         "pooling, the loss and the optimiser's step.",

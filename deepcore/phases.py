@@ -39,15 +39,15 @@ class Phase:
 
 
 def phases(rows: Sequence[ResultRow]) -> list[Phase]:
-    """Of every kind of proxy run, then of scoring by each method, then of every kind of target training on a
-    selection. Runs are of one kind when the same was counted in them."""
+    """Of every kind of proxy run, then of each method's repeats and scoring, then of every kind of target
+    training on a selection. Runs are of one kind when the same was counted in them."""
     done = [row for row in rows if row.status == "ok"]
     with_proxy = [row for row in done if row.proxy_run is not None]
     out: list[Phase] = []
     for members in _groups(with_proxy, lambda r: (r.proxy_net, r.n, r.q, r.recorded, r.passes["proxy"])):
         out += _proxy_phases(members)
     for members in _groups(with_proxy, lambda r: r.label):
-        out.append(_scoring(members))
+        out += [*_repeats(members), _scoring(members)]
     selections = [row for row in done if row.is_selection]
     for members in _groups(selections, lambda r: (r.target_net, r.k, r.target_recipe, r.passes["target"])):
         out += _target_phases(members)
@@ -120,6 +120,22 @@ def _proxy_phases(members: Sequence[ResultRow]) -> list[Phase]:
         for kind, (name, formula) in texts.items()
         if here[kind] or counted[kind]
     ]
+
+
+def _repeats(members: Sequence[ResultRow]) -> list[Phase]:
+    """One method's short further runs of the proxy: no row 0, no validation rows."""
+    first = members[0]
+    counted = first.passes.get("repeats")
+    if counted is None:
+        return []
+    name, net, per_example = f"repeats: {first.label}", first.proxy_net, first.flops_per_example["proxy"]
+    here = first.repeats["runs"] * first.repeats["epochs"] * first.n
+    spent = [row.measured["seconds"]["repeats"] for row in members]
+    peaks = [row.measured["peak_bytes"]["repeats"] for row in members]
+    out = [_phase(name, net, "(R - 1) N T", "train", here, counted["train"], per_example, spent, peaks)]
+    if first.recording == "post_epoch":
+        out.append(_phase(name, net, "(R - 1) N T", "record", here, counted["record"], per_example))
+    return out
 
 
 def _scoring(members: Sequence[ResultRow]) -> Phase:

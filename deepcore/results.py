@@ -45,6 +45,7 @@ class ResultRow:
         proxy_run, recorded: name of the proxy run that it read, and the outline (`deepcore.demand.Demand`) of
             all that was recorded there; None and zeros where none was needed.
         reads: the outline of a proxy run that would have given this method all it reads.
+        repeats: {"runs", "epochs"} of the short further runs that the method averages over.
         passes: {"proxy": {...}, "repeats": {...}, "target": {...}}, examples counted where the batches ran;
             the proxy run is shared, the epochs read of its short repeats are this method's own.
         flops_per_example: {"proxy": {"forward", "backward"}, "target": ...}, one multiply-add = 2.
@@ -82,6 +83,7 @@ class ResultRow:
     proxy_run: str | None = None
     recorded: dict[str, int | bool] = field(default_factory=dict)
     reads: dict[str, int | bool] = field(default_factory=dict)
+    repeats: dict[str, int] = field(default_factory=dict)
     accuracy: float | None = None
     class_accuracy: list[float | None] = field(default_factory=list)
     passes: dict[str, dict[str, int]] = field(default_factory=dict)

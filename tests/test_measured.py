@@ -266,6 +266,18 @@ def test_repeats_are_the_method_s_own(rows):
     for reading in ("alone", "shared", "marginal"):
         assert getattr(now, reading) == pytest.approx(getattr(was, reading) + own)
     assert now.select_seconds == pytest.approx(was.select_seconds + 5)
+    assert el2n.repeats == {"runs": 0, "epochs": 0}
+    peaks = {**el2n.measured["peak_bytes"], "repeats": 9}
+    shown = dataclasses.replace(
+        more, repeats={"runs": 1, "epochs": 10}, measured={**more.measured, "peak_bytes": peaks}
+    )
+    (phase,) = [phase for phase in phases([shown, *others]) if phase.name == "repeats: EL2N"]
+    assert (phase.here, phase.counted, phase.seconds, phase.peak_bytes) == (720, 720, 5.0, 9)
+    logged = dataclasses.replace(
+        shown, recording="post_epoch", passes={**shown.passes, "repeats": {**repeats, "record": 720}}
+    )
+    found = [phase for phase in phases([logged]) if phase.name == "repeats: EL2N"]
+    assert [(phase.here, phase.counted) for phase in found] == [(720, 720)] * 2
 
 
 def test_seconds_alone_by_hand(rows):
