@@ -6,8 +6,9 @@ by their differences within a seed; only seeds that both have are paired, and `n
 
 With fewer than MIN_SEEDS seeds there is no interval, no p value and no verdict (None), and a note says so.
 Differences that do not vary over the seeds (to VARIES of the largest accuracy) have no t statistic: their
-interval is the point itself, p = 1 when it is 0 and p = 0 otherwise (the limit of the t test), and a note
-says so too. Nothing returns NaN.
+interval is the point itself and p = 1 when they are 0; otherwise there is no interval, p or verdict, because
+accuracies are multiples of one test row and equal differences are no proof of a small spread. A note says so
+too. Nothing returns NaN.
 """
 
 from __future__ import annotations
@@ -46,9 +47,10 @@ class Paired:
         n: number of common seeds.
         difference: mean of the differences; None without a common seed.
         std: their sample standard deviation; None for fewer than two seeds.
-        low, high: t interval of the mean difference at `level`; None below MIN_SEEDS.
+        low, high: t interval of the mean difference at `level`; None below MIN_SEEDS, and where the same
+            difference occurs in every seed.
         level: of the interval, such as 0.95.
-        p: two-sided, of the paired t test; None below MIN_SEEDS.
+        p: two-sided, of the paired t test; None where the interval is.
         p_adjusted: after Holm over the family of comparisons; None where p is, or before `compare`.
         note: why something is missing or degenerate; "" otherwise.
     """
@@ -156,8 +158,10 @@ def paired_difference(accuracies: Accuracies, method: str, reference: str, *, le
     if n < MIN_SEEDS:
         return Paired(method, reference, n, mean, std, level=level, note=_join(few, missing))
     if std == 0:
-        p, half = float(mean == 0), 0.0
-        missing = _join(f"the same difference for all {n} seeds: no spread to judge it by", missing)
+        note = _join(f"the same difference for all {n} seeds: no spread to judge it by", missing)
+        if mean != 0:
+            return Paired(method, reference, n, mean, std, level=level, note=note)
+        p, half, missing = 1.0, 0.0, note
     else:
         error = std / math.sqrt(n)
         p = float(2 * scipy_stats.t.sf(abs(mean) / error, n - 1))

@@ -322,7 +322,7 @@ def test_a_folder_runs_end_to_end_and_the_files_name_the_images(tmp_path, monkey
     assert [line.split()[0] for line in out.out.split("\n\n")[0].splitlines()[2:]] == [
         "CLD",
         "Random",
-        "Full",
+        "Full†",
     ]
     assert "ignored" not in out.err
     paths = [os.fsdecode(path) for path in load(tmp_path / "pets").paths]

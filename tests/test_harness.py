@@ -17,12 +17,13 @@ import methods
 from deepcore import harness as harness_module
 from deepcore import train as train_module
 from deepcore.checks import StoredMismatch, UsageError
+from deepcore.comparison import compare_rows
 from deepcore.config import ExperimentSpec
 from deepcore.data import load
 from deepcore.harness import Harness
 from deepcore.method import CoresetMethod, ScoreMethod
 from deepcore.progress import Progress
-from deepcore.report import accuracy_report, summarise
+from deepcore.report import accuracy_report
 from deepcore.results import RowStore, read_row
 from deepcore.seeding import stream
 from deepcore.selection import Budget, Selection
@@ -223,7 +224,8 @@ def test_two_names_of_one_experiment_are_one_training_and_two_lines(tmp_path, mo
     for _ in range(2):  # trained, then found
         rows = runner(tmp_path, grid(*names, seeds=(0, 1))).run()
         assert [row.label for row in rows] == names * 2
-        assert [(s.method, s.n) for s in summarise(rows)] == [(name, 2) for name in names]
+        (comparison,) = compare_rows(rows)
+        assert [(e.label, e.accuracy.n) for e in comparison.entries] == [(name, 2) for name in names]
     assert len(trained) == 2
     assert len(RowStore(tmp_path / "rows").all()) == 2
 

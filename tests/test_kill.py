@@ -39,9 +39,9 @@ def contents(folder: Path) -> dict[str, object]:
     found = {"table": (folder / "table.csv").read_text()}
     for path in sorted((folder / "runs").rglob("*")):
         name = str(path.relative_to(folder))
-        if path.is_dir() or path.name == ".lock":
+        if path.is_dir() or path.name in (".lock", "report.html"):  # the report names times and commit
             continue
-        if path.suffix == ".json":
+        if path.suffix == ".json" and path.parent.name != "tables":
             value = json.loads(path.read_text())
             passes = value.get("costs", {}).get("passes")
             found[name] = {k: v for k, v in value.items() if k not in RUN_TO_RUN} | {"counted": passes}
