@@ -9,7 +9,7 @@ import torch
 
 # Below this many FLOPs per example a step is over before a second thread has begun: one thread is as fast on
 # an idle machine, and many times faster on a busy one.
-SMALL = 500_000
+SMALL = 1_000_000
 
 
 @contextlib.contextmanager
