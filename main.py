@@ -135,6 +135,7 @@ def tables(args: argparse.Namespace) -> list[Any]:
     printed fails here, before anything is run."""
     from deepcore.checks import UsageError
     from deepcore.measured_report import measured_report, phase_report
+    from deepcore.noise_report import noise_report
     from deepcore.pareto import check_matplotlib
     from deepcore.report import accuracy_report
 
@@ -144,10 +145,16 @@ def tables(args: argparse.Namespace) -> list[Any]:
     if args.figures:
         check_matplotlib()
     one = args.output in ("csv", "json")
-    names = dict.fromkeys(args.show or (["accuracy"] if one else ["accuracy", "costs"]))
+    usual = ["accuracy"] if one else ["accuracy", "costs", *(["noise"] if args.label_noise else [])]
+    names = dict.fromkeys(args.show or usual)
     if one and len(names) > 1:
         raise UsageError(f"--output {args.output} holds one table: give --show one of {', '.join(names)}")
-    known = {"accuracy": accuracy_report, "costs": measured_report, "phases": phase_report}
+    known = {
+        "accuracy": accuracy_report,
+        "costs": measured_report,
+        "phases": phase_report,
+        "noise": noise_report,
+    }
     return [known[name] for name in names]
 
 
@@ -165,7 +172,7 @@ def experiment(args: argparse.Namespace, data: Any) -> Any:
     """The ExperimentSpec of the flags."""
     from deepcore import nets
     from deepcore.checks import UsageError, check_choice
-    from deepcore.config import RECIPES, ExperimentSpec
+    from deepcore.config import RECIPES, ExperimentSpec, LabelNoise
 
     if args.num_exp < 1 or args.seed < 0:
         raise UsageError("--num_exp must be at least 1 and --seed at least 0")
@@ -188,6 +195,7 @@ def experiment(args: argparse.Namespace, data: Any) -> Any:
         target=target,
         val_fraction=data.val_fraction if args.val_fraction is None else args.val_fraction,
         everything=args.signals == "all",
+        label_noise=LabelNoise(args.label_noise, args.label_noise_val),
     )
 
 

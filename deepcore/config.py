@@ -110,6 +110,23 @@ class ProxySpec:
 
 
 @dataclass(frozen=True)
+class LabelNoise:
+    """Shares of labels that are flipped, in [0, 1): of the train pool's, and of the validation rows'. Test
+    labels are never touched."""
+
+    train: float = 0.0
+    val: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, rate in (("label_noise", self.train), ("label_noise_val", self.val)):
+            if not 0 <= rate < 1:
+                raise UsageError(f"{name} is {rate}: the share of labels to flip, at least 0 and below 1")
+
+    def __bool__(self) -> bool:
+        return bool(self.train or self.val)
+
+
+@dataclass(frozen=True)
 class ExperimentSpec:
     """A grid: seeds x methods x fractions x target nets, and the recipes of proxy and target.
 
@@ -119,6 +136,7 @@ class ExperimentSpec:
         fractions: kept, of the train pool.
         nets: target networks; proxy_net scores for all of them.
         everything: record every signal that is nearly free, not only those asked for.
+        label_noise: labels that are flipped.
     """
 
     seeds: tuple[int, ...]
@@ -130,6 +148,7 @@ class ExperimentSpec:
     target: TrainSpec
     val_fraction: float = 0.1
     everything: bool = True
+    label_noise: LabelNoise = LabelNoise()
 
     def __post_init__(self) -> None:
         if not (self.seeds and self.methods and self.fractions and self.nets):

@@ -99,7 +99,7 @@ def _size_and_plan(harness: Harness, cell: Cell) -> tuple[int, Plan]:
     budget = Budget.of(1.0 if cell.fraction is None else cell.fraction, len(split.train))
     if method.needs | method.needs_val:
         return budget.k, Plan.of(budget.k, target)
-    run = bare_run(harness.data, split, harness.spec.val_fraction)
+    run = bare_run(harness.data_of(cell.seed), split, harness.spec.val_fraction)
     stream = functools.partial(seeding.stream, cell.seed, "size")
     material = method.material(method.select(run, budget, stream()), run, budget, stream)
     return material.size, material.plan(target)

@@ -40,7 +40,7 @@ SETTING_FLAGS = (
     *RECIPE_FLAGS,
     *PROXY_FLAGS,
 )
-TABLES = ("accuracy", "costs", "phases")
+TABLES = ("accuracy", "costs", "phases", "noise")
 
 
 class Parser(argparse.ArgumentParser):
@@ -122,6 +122,20 @@ def parser() -> argparse.ArgumentParser:
         help="share of each class held out (default: the data set's, 0.1)",
     )
     add(
+        "--label_noise",
+        type=float,
+        default=0.0,
+        metavar="F",
+        help="share of the train pool's labels to flip to another class (default 0); test labels stay",
+    )
+    add(
+        "--label_noise_val",
+        type=float,
+        default=0.0,
+        metavar="F",
+        help="share of the validation rows' labels to flip, too (default 0)",
+    )
+    add(
         "--balance",
         type=yes_or_no,
         default=True,
@@ -197,7 +211,8 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         choices=TABLES,
         help="tables: accuracy; costs, what each method cost and when it pays; phases, passes and FLOPs by "
-        "formula and as counted, seconds, memory (default accuracy costs; for csv and json accuracy)",
+        "formula and as counted, seconds, memory; noise, what became of flipped labels (default accuracy "
+        "costs, and noise with --label_noise; for csv and json accuracy)",
     )
     add("--figures", action="store_true", help="draw accuracy against cost: pareto.png, .svg in --save_path")
     add("--quiet", action="store_true", help="the table alone: no lines, no bars")

@@ -19,6 +19,7 @@ from deepcore.data.record import LabeledData
 from deepcore.demand import Demand
 from deepcore.files import locked, remove_leftovers
 from deepcore.flops import flops_per_example
+from deepcore.label_noise import flip, noise_record
 from deepcore.material import Material
 from deepcore.meter import Meter
 from deepcore.method import CoresetMethod
@@ -89,6 +90,11 @@ class Harness:
             seed: make_split(data.train.labels, val_fraction=spec.val_fraction, seed=seed)
             for seed in spec.seeds
         }
+        self.flipped = {seed: flip(data, split, spec.label_noise) for seed, split in self.splits.items()}
+
+    def data_of(self, seed: int) -> LabeledData:
+        """The data set as a seed sees it, with its label noise."""
+        return self.flipped[seed].data
 
     def cells(self, seed: int) -> Iterator[Cell]:
         """The cells of one seed, in the order they are run."""
@@ -155,6 +161,9 @@ class Harness:
             recorded=dataclasses.asdict(recorded_by(run)),
             signal_bytes=selected.signal_bytes,
             notes=list(selected.selection.notes),
+            label_noise=noise_record(
+                self.spec.label_noise, self.flipped[cell.seed].rows, run.ids, selected.selection
+            ),
             measured={
                 "seconds": {
                     **proxy["seconds"],
@@ -174,7 +183,7 @@ class Harness:
 
     def _train_target(self, cell: Cell, material: Material, name: str) -> _Target:
         """A fresh target on `material`, tested once after its last step; `name` is of its checkpoint."""
-        spec, data = self.spec.target, self.data
+        spec, data = self.spec.target, self.data_of(cell.seed)
         seed = seeding.key(cell.seed, "target")
         net = nets.build(cell.net, data.train.shape, data.num_classes, seed=seed)
         for note in net.notes:
@@ -225,7 +234,7 @@ class Harness:
         proxy = identity(self.proxy_spec(cell.seed)) if uses_proxy else None
         return ResultRow(
             **what,
-            fingerprint=fingerprint(what, proxy, self.data.fingerprint, self.spec.val_fraction),
+            fingerprint=fingerprint(what, proxy, self.data_of(cell.seed).fingerprint, self.spec.val_fraction),
             method=method.name,
             label=cell.method.label(),
             is_selection=method.is_selection,
@@ -243,7 +252,7 @@ class Harness:
         stop = max(method.repeat_epochs for method in self._repeating(repeat)) if repeat else None
         return ProxySpec(
             dataset=self.data.name,
-            data_fingerprint=self.data.fingerprint,
+            data_fingerprint=self.data_of(seed).fingerprint,
             net=self.spec.proxy_net,
             train=self.spec.proxy,
             val_fraction=self.spec.val_fraction,
@@ -269,7 +278,7 @@ class Harness:
         with self.progress.bar(spec.epochs, f"seed {seed}: {what} epochs") as step:
             return obtain_proxy(
                 self.folder / "proxies",
-                self.data,
+                self.data_of(seed),
                 self.splits[seed],
                 spec,
                 recording,
@@ -284,7 +293,7 @@ class Harness:
 
     def selection_folder(self, seed: int, method: CoresetMethod) -> Path:
         """Where the selections and scores of a method under a seed are."""
-        identified = bare_identity(self.data, self.spec.val_fraction, seed)
+        identified = bare_identity(self.data_of(seed), self.spec.val_fraction, seed)
         if method.needs | method.needs_val:
             identified = identity(self.proxy_spec(seed))
         return selection_folder(self.folder / "selections", self.selection_name(seed), method, identified)

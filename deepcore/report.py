@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deepcore.comparison import compare_rows
+from deepcore.noise_report import noise_line
 from deepcore.results import ResultRow
 from deepcore.tables import REFERENCE, accuracy_table, statistics_lines, verdict_lines
 
@@ -50,8 +51,10 @@ def setting_lines(done: Sequence[ResultRow]) -> list[str]:
     proxies = sorted(
         {f"{row.proxy_net}, {row.proxy_recipe['epochs']} epochs" for row in done if row.proxy_net}
     )
+    flipped = [noise_line(first)] if first.label_noise else []
     return [
         f"{first.dataset}: {first.n:,} candidates, {first.q:,} validation rows; kept is of the candidates",
+        *flipped,
         f"targets: {length} each ({span} steps), {schedule}",
         "accuracy: on the test set, after the last step; mean ± sample std (number of seeds)",
         f"proxy: {'; '.join(proxies) or 'none'}; recording: {modes}",

@@ -20,6 +20,7 @@ from deepcore.checks import StoredMismatch
 from deepcore.files import read_json, write_json
 
 SCHEMA = 1
+LATER = {"label_noise"}  # fields that older rows of this schema lack: their defaults hold
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class ResultRow:
         flops_per_example: {"proxy": {"forward", "backward"}, "target": ...}, one multiply-add = 2.
         signal_bytes: bytes of the recordings that the method reads, no checkpoint more.
         notes: what the user should know of the selection.
+        label_noise: flipped labels and what became of them (`deepcore.label_noise.noise_record`); empty
+            without any.
         measured: seconds {proxy, record, repeats, score, select, train, test}, peak_bytes {proxy, repeats,
             score, target}, and when: what differs between two runs of the same command. Peaks are of the
             process, of the device on a GPU; scoring, on a GPU too, of the process ("score") and of the device
@@ -90,6 +93,7 @@ class ResultRow:
     flops_per_example: dict[str, dict[str, int]] = field(default_factory=dict)
     signal_bytes: int = 0
     notes: list[str] = field(default_factory=list)
+    label_noise: dict[str, Any] = field(default_factory=dict)
     measured: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA
@@ -146,11 +150,12 @@ def read_row(path: Path) -> ResultRow:
     """A stored row; StoredMismatch when it is damaged or of another schema."""
     value = read_json(path, "the result row")
     names = {f.name for f in dataclasses.fields(ResultRow)}
-    if not isinstance(value, dict) or value.get("schema") != SCHEMA or set(value) != names:
+    if not isinstance(value, dict) or value.get("schema") != SCHEMA or set(value) | LATER != names:
         schema = value.get("schema") if isinstance(value, dict) else None
         what = f"has schema {schema} where this version reads {SCHEMA}"
         if schema == SCHEMA:
-            what = f"lacks, or has beyond what this version reads, {', '.join(sorted(names ^ set(value)))}"
+            odd = ", ".join(sorted(names ^ (set(value) | LATER)))
+            what = f"lacks, or has beyond what this version reads, {odd}"
         raise StoredMismatch(f"the result row {path} {what}: move it away, or give another --save_path")
     row = ResultRow(**value)
     wrong = _wrong_field(row)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from deepcore.comparison import Comparison, compare_rows, rank_table
 from deepcore.description import description, failures
 from deepcore.files import write_bytes
+from deepcore.noise_report import noise_line, noise_table
 from deepcore.page import Drawing, Section, page
 from deepcore.report import reference_lines
 from deepcore.results import ResultRow
@@ -47,9 +48,10 @@ def write_report(
     nets = list(dict.fromkeys(comparison.net for comparison in comparisons))
     tables = {net: _tables_of_net(comparisons, done, net) for net in nets}
     accuracy, agreement = accuracy_table(comparisons), selection_tables(harness)
+    noise = [noise_table(done)] if done[0].label_noise else []
     for net, of_net in tables.items():
         _write_tables(harness.folder / "tables", of_net, f"-{net}" if len(nets) > 1 else "")
-    _write_tables(harness.folder / "tables", [accuracy, *agreement])
+    _write_tables(harness.folder / "tables", [accuracy, *noise, *agreement])
     drawings = _draw(harness.folder / "figures", comparisons, nets, say)
     sections = [Section("What can be said", points=_findings(comparisons))]
     for net, (overview, *others) in tables.items():
@@ -58,6 +60,7 @@ def write_report(
         sections.append(Section(f"Worst class and ranks, {net}", tables=others))
     sections += [
         Section("Accuracy in full", lines=statistics_lines(comparisons), tables=[accuracy]),
+        *([Section("Flipped labels", lines=[noise_line(done[0])], tables=noise)] if noise else []),
         Section("Agreement of selections", tables=agreement),
         Section("Failed rows", points=failures(rows)),
         *description(done),

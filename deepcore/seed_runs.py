@@ -32,7 +32,8 @@ class SeedRuns:
         """The run that `method` reads: the seed's proxy with the repeats asked for, or the bare pool when it
         reads none."""
         if not (method.needs | method.needs_val):
-            return bare_run(self.harness.data, self.harness.splits[self.seed], self.harness.spec.val_fraction)
+            data = self.harness.data_of(self.seed)
+            return bare_run(data, self.harness.splits[self.seed], self.harness.spec.val_fraction)
         run = self._proxy(0)
         repeats = tuple(self._proxy(r) for r in range(1, method.repeats_needed))
         return dataclasses.replace(run, repeats=repeats) if repeats else run

@@ -1,0 +1,111 @@
+"""Wrong labels on purpose: which methods keep them, and which scores tell them from the right ones?"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.metrics import roc_auc_score
+
+from deepcore.checks import UsageError
+from deepcore.config import LabelNoise, fingerprint
+from deepcore.data.record import LabeledData, Rows
+from deepcore.seeding import stream
+from deepcore.selection import Selection
+from deepcore.split import Split
+
+NO_ROWS = np.empty(0, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Relabelled:
+    """Rows with other labels; the inputs are those of `rows`."""
+
+    rows: Rows
+    labels: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one input."""
+        return self.rows.shape
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batches(
+        self, groups: Sequence[np.ndarray], *, device: torch.device, augment_seed: int | None = None
+    ) -> Iterator[torch.Tensor]:
+        """Those of `rows`."""
+        return self.rows.batches(groups, device=device, augment_seed=augment_seed)
+
+
+@dataclass(frozen=True)
+class Flipped:
+    """A data set under a seed's label noise.
+
+    Attributes:
+        data: with the flipped labels, and a fingerprint of its own; the data set as it was without noise.
+        rows: ids of the flipped rows of the train pool, sorted.
+    """
+
+    data: LabeledData
+    rows: np.ndarray = field(default_factory=lambda: NO_ROWS)
+
+
+def flip(data: LabeledData, split: Split, noise: LabelNoise) -> Flipped:
+    """Give floor(rate * n + 1/2) random rows of the train pool, and of the validation rows, another label.
+
+    Each flipped label is uniform over the other classes, as in the symmetric noise of the literature. The
+    rows depend on the split's seed and the rate alone; those of a lower rate are among those of a higher one,
+    with the same wrong labels.
+    """
+    if not noise:
+        return Flipped(data)
+    if data.num_classes < 2:
+        raise UsageError("label noise needs two classes or more")
+    labels = data.train.labels.copy()
+    rows = {}
+    for part, rate in (("train", noise.train), ("val", noise.val)):
+        ids = getattr(split, part)
+        rng = stream(split.seed, "label_noise", part)
+        shift = rng.integers(1, data.num_classes, len(ids))
+        at = rng.permutation(len(ids))[: int(rate * len(ids) + 0.5)]
+        labels[ids[at]] = (labels[ids[at]] + shift[at]) % data.num_classes
+        rows[part] = np.sort(ids[at])
+    noisy = dataclasses.replace(
+        data,
+        train=Relabelled(data.train, labels),
+        fingerprint=fingerprint(data.fingerprint, "label noise", noise.train, noise.val, split.seed),
+    )
+    return Flipped(noisy, rows["train"])
+
+
+def noise_record(
+    noise: LabelNoise, flipped: np.ndarray, ids: np.ndarray, selection: Selection
+) -> dict[str, Any]:
+    """What a result row says of label noise; empty without any.
+
+    Args:
+        noise: the rates.
+        flipped: ids of the flipped candidates.
+        ids: (N,) of all candidates.
+        selection: what was selected, with its scores if it has some.
+
+    Returns:
+        {"train", "val"}: the rates; "flipped": number of flipped candidates; "kept": how many of them the
+        selection holds; "auroc": the probability that a flipped candidate has a higher score than a clean
+        one (ties count half), in [0, 1], None without scores or without either kind. Far from 1/2 in either
+        direction the score finds wrong labels.
+    """
+    if not noise:
+        return {}
+    wrong = np.isin(ids, flipped)
+    auroc = None
+    if selection.scores is not None and wrong.any() and not wrong.all():
+        auroc = float(roc_auc_score(wrong, selection.scores))
+    kept = int(np.isin(selection.rows, flipped).sum())
+    return {"train": noise.train, "val": noise.val, "flipped": len(flipped), "kept": kept, "auroc": auroc}
