@@ -22,27 +22,9 @@ def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     # threads that wait for each other sleep: spinning loses a busy machine's time (read when torch is loaded)
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    from deepcore.checks import DeepcoreError  # torch is imported below: --help answers at once
+    from deepcore.console import exit_status  # torch is imported behind it: --help answers at once
 
-    try:
-        status = run(args)
-        sys.stdout.flush()
-        return status
-    except BrokenPipeError:  # as in "| head"
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still buffered goes nowhere, without a word
-        return 141
-    except DeepcoreError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-    except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
-        print(
-            f"error: {error.strerror or error}{where}; finished rows are kept in {args.save_path}",
-            file=sys.stderr,
-        )
-    except KeyboardInterrupt:
-        print(f"stopped; the same command goes on from {args.save_path}", file=sys.stderr)
-        return 130
-    return 2
+    return exit_status(lambda: run(args), args.save_path)
 
 
 def run(args: argparse.Namespace) -> int:

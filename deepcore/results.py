@@ -136,6 +136,11 @@ class RowStore:
             )
         return dataclasses.replace(stored, label=row.label) if stored.status == "ok" else None
 
+    def error(self, row: ResultRow) -> str:
+        """What went wrong when the row of this fingerprint was last tried; "" if nothing did."""
+        path = self.path(row)
+        return read_row(path).error if path.exists() else ""
+
     def save(self, row: ResultRow) -> None:
         """Write or replace the row's file."""
         self.folder.mkdir(parents=True, exist_ok=True)

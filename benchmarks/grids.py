@@ -1,0 +1,143 @@
+"""The named grids of head_to_head.py: what is run with what, under which seeds."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import methods
+from deepcore import nets
+from deepcore.checks import UsageError, check_choice
+from deepcore.config import RECIPES, ExperimentSpec, LabelNoise
+from deepcore.data import LabeledData
+
+SELECTIONS = (
+    *("CLD", "CLD:initial=false", "CLD:record=online", "CLD:record=online,initial=true", "LTC", "Random"),
+    *("Forgetting", "EL2N", "GraNd", "AUM", "CCS", "D2", "TDDS", "DynUnc", "DUAL", "Glister"),
+)
+REFERENCES = ("Full", "Full@k", "RS2", "ValOnly", "Random+Val")
+
+
+CLEAN = LabelNoise()
+
+
+@dataclass(frozen=True)
+class Part:
+    """Methods x fractions x seeds."""
+
+    methods: tuple[str, ...]
+    fractions: tuple[float, ...]
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A head-to-head on one data set with one network, for proxy and targets alike.
+
+    Attributes:
+        dataset, model: names.
+        epochs: of the data set's recipe; None for the recipe's own.
+        parts: what is run; a cell that two parts name is run once.
+        noise: labels that are flipped.
+        paper: file in benchmarks/paper with the paper's accuracies of the same data and network.
+    """
+
+    name: str
+    dataset: str
+    model: str
+    parts: tuple[Part, ...]
+    epochs: int | None = None
+    noise: LabelNoise = CLEAN
+    paper: str | None = None
+
+    @property
+    def seeds(self) -> range:
+        """Every seed that some part has."""
+        return range(max(part.seeds for part in self.parts))
+
+    def experiments(self, data: LabeledData, seed: int) -> Iterator[ExperimentSpec]:
+        """The grid's experiments under one seed, one per part."""
+        recipe = RECIPES[data.recipe]
+        recipe = dataclasses.replace(recipe, epochs=self.epochs or recipe.epochs)
+        net = nets.canonical(self.model)
+        for part in self.parts:
+            if seed < part.seeds:
+                yield ExperimentSpec(
+                    seeds=(seed,),
+                    methods=tuple(methods.parse(text) for text in part.methods),
+                    fractions=part.fractions,
+                    nets=(net,),
+                    proxy_net=net,
+                    proxy=recipe,
+                    target=recipe,
+                    val_fraction=data.val_fraction,
+                    label_noise=self.noise,
+                )
+
+
+def _variants(first: int, half: int) -> tuple[str, ...]:
+    """CLD with 30 and 45% of the epochs, every second checkpoint, the global trajectory, Spearman."""
+    fields = (f"first={first}", f"first={half}", "every=2", "trajectory=global", "correlation=spearman")
+    return tuple(f"CLD:{field}" for field in fields)
+
+
+def _noisy(percent: int) -> Grid:
+    part = Part(SELECTIONS, (0.01, 0.1), 3)
+    noise = LabelNoise(percent / 100)
+    return Grid(f"fashion_noise{percent}", "FashionMNIST", "ConvNet", (part,), epochs=10, noise=noise)
+
+
+_CIFAR = (0.002, 0.004, 0.006, 0.008, *(p / 100 for p in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 50, 75)))
+_IMAGENET = (0.001, 0.005, *(p / 100 for p in (1, 5, 10, 30, 40, 50, 65, 70, 75, 80, 85, 90, 95)))
+
+GRIDS = {
+    grid.name: grid
+    for grid in (
+        Grid(
+            "digits",
+            "Digits",
+            "MLP",
+            (Part((*SELECTIONS, *_variants(49, 74), *REFERENCES), (0.01, 0.05, 0.1, 0.2, 0.5), 10),),
+        ),
+        Grid(
+            "fashion",
+            "FashionMNIST",
+            "ConvNet",
+            (
+                Part((*SELECTIONS, *REFERENCES), (0.002, 0.01, 0.05, 0.1), 5),
+                Part(_variants(3, 5), (0.01, 0.1), 3),
+                Part((*SELECTIONS, *REFERENCES), (0.3,), 3),
+            ),
+            epochs=10,
+        ),
+        _noisy(10),
+        _noisy(30),
+        Grid(
+            "cifar100",
+            "CIFAR100",
+            "ResNet18",
+            (Part((*SELECTIONS, *REFERENCES), _CIFAR, 5),),
+            paper="paper_table2_3_cifar100_resnet18.csv",
+        ),
+        Grid(
+            "imagenet",
+            "ImageNet",
+            "ResNet18",
+            (Part((*SELECTIONS, *REFERENCES), _IMAGENET, 5),),
+            paper="paper_table4_5_imagenet_resnet18.csv",
+        ),
+    )
+}
+
+
+def grid_of(name: str) -> Grid:
+    """A grid by name; UsageError lists the valid ones."""
+    return GRIDS[check_choice("grid", name, GRIDS)]
+
+
+def check_seeds(grid: Grid, seeds: list[int]) -> None:
+    """Seeds that the grid has."""
+    for seed in seeds:
+        if seed not in grid.seeds:
+            raise UsageError(f"seed {seed} is not in the grid {grid.name}: 0 to {grid.seeds[-1]}")

@@ -1,0 +1,221 @@
+"""Named grids, run, resumed, collected and verified.
+
+    python benchmarks/head_to_head.py digits
+    python benchmarks/head_to_head.py fashion --data_path DIR [--seeds 0 1]
+    python benchmarks/head_to_head.py fashion --data_path DIR --verify
+
+Every seed has a folder of its own, so that commands with other --seeds may run side by side; a stopped one
+goes on where it was. All of it runs on one thread: results do not depend on the number of cores.
+Finished rows go into GRID.csv in --save_path; --publish writes the committed file in benchmarks/results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import random
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when torch is loaded
+
+import torch  # noqa: E402
+
+from benchmarks.grids import GRIDS, Grid, check_seeds, grid_of  # noqa: E402
+from benchmarks.paper_numbers import paper_table  # noqa: E402
+from benchmarks.rows_csv import from_csv, to_csv  # noqa: E402
+from deepcore import data as datasets  # noqa: E402
+from deepcore.checks import UsageError  # noqa: E402
+from deepcore.comparison import compare_rows, rank_table  # noqa: E402
+from deepcore.console import exit_status  # noqa: E402
+from deepcore.data import LabeledData  # noqa: E402
+from deepcore.files import write_bytes  # noqa: E402
+from deepcore.harness import Cell, Harness  # noqa: E402
+from deepcore.noise_report import noise_table  # noqa: E402
+from deepcore.progress import Progress  # noqa: E402
+from deepcore.results import ResultRow  # noqa: E402
+from deepcore.tables import overview_table, percent, ranks_table, verdict_lines, worst_table  # noqa: E402
+
+RESULTS = HERE / "results"
+SAME_MACHINE = ("device", "torch", "numpy", "threads")  # of the provenance
+SPREAD = 4.0  # sample standard deviations over seeds
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Returns the exit status: 0, 1 when a row failed or did not verify, 2 for bad input, 130 after
+    Ctrl-C."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], epilog=f"grids: {', '.join(GRIDS)}", allow_abbrev=False
+    )
+    parser.add_argument("grid", metavar="GRID", help="a name")
+    parser.add_argument("--data_path", default="data", metavar="DIR", help="folder of the data set's files")
+    parser.add_argument("--download", action="store_true", help="fetch missing files into --data_path")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes that read image folders")
+    parser.add_argument("--save_path", metavar="DIR", help="rows and proxy runs (default runs/GRID)")
+    parser.add_argument("--seeds", type=int, nargs="+", metavar="S", help="run these (default all)")
+    parser.add_argument("--collect", action="store_true", help="run nothing; print and write what is there")
+    parser.add_argument("--publish", action="store_true", help="write the rows into benchmarks/results")
+    parser.add_argument(
+        "--verify", action="store_true", help="run a random committed row again and compare; run nothing else"
+    )
+    parser.add_argument("--row", type=int, metavar="N", help="verify this one, 0 being the first")
+    args = parser.parse_args(argv)
+    args.save_path = args.save_path or f"runs/{args.grid}"
+    return exit_status(lambda: run(args), args.save_path)
+
+
+def run(args: argparse.Namespace) -> int:
+    """The command, without the handling of errors."""
+
+    torch.set_num_threads(1)
+    grid = grid_of(args.grid)
+    check_seeds(grid, args.seeds or [])
+    data = datasets.load(grid.dataset, data_path=args.data_path, download=args.download, workers=args.workers)
+    device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    progress = Progress()
+    if args.verify:
+        return verify(grid, data, device, progress, args.row)
+    folder = Path(args.save_path)
+    if not args.collect:
+        for seed in args.seeds or grid.seeds:
+            for harness in harnesses(grid, data, folder, device, progress, seed):
+                harness.run()
+    rows, missing, failed = collect(grid, data, folder, device, progress)
+    for error in failed:
+        print(f"failed: {error}", file=sys.stderr)
+    print(report(grid, rows))
+    write(grid, rows, missing, folder, publish=args.publish)
+    return 1 if failed else 0
+
+
+def harnesses(
+    grid: Grid, data: LabeledData, folder: Path, device: torch.device, progress: Progress, seed: int
+) -> Iterator[Harness]:
+    """The harness of each part of the grid under a seed, all on the seed's folder."""
+
+    for spec in grid.experiments(data, seed):
+        yield Harness(spec, data, folder / f"seed{seed}", device=device, progress=progress)
+
+
+def collect(
+    grid: Grid, data: LabeledData, folder: Path, device: torch.device, progress: Progress
+) -> tuple[list[ResultRow], int, list[str]]:
+    """The grid's finished rows, each once; how many are missing; what is known of those that failed."""
+
+    found, failed = {}, {}
+    for seed in grid.seeds:
+        for harness in harnesses(grid, data, folder, device, progress, seed):
+            for cell in harness.cells(seed):
+                blank = harness.blank(cell)
+                key = (blank.label, blank.fraction, seed)
+                found[key] = harness.rows.finished(blank)
+                if found[key] is None and (error := harness.rows.error(blank)):
+                    failed[key] = f"seed {seed}: {blank.label}, {percent(blank.fraction)}: {error}"
+    rows = [row for row in found.values() if row is not None]
+    return rows, len(found) - len(rows), list(failed.values())
+
+
+def report(grid: Grid, rows: Sequence[ResultRow]) -> str:
+    """Accuracies by fraction, ranks, worst classes, flipped labels, the paper's beside ours."""
+
+    if not rows:
+        return f"{grid.name}: no row is finished"
+    comparisons, net = compare_rows(rows), rows[0].target_net
+    ranks = rank_table(rows, net)
+    tables = [overview_table(comparisons, net), worst_table(comparisons, net)]
+    tables += [ranks_table(ranks)] if ranks else []
+    tables += [noise_table(rows)] if grid.noise else []
+    tables += [paper_table(grid, comparisons)] if grid.paper else []
+    return "\n\n".join([*(table.render("table") for table in tables), *verdict_lines(comparisons)])
+
+
+def write(grid: Grid, rows: Sequence[ResultRow], missing: int, folder: Path, *, publish: bool) -> None:
+    """GRID.csv into the folder and, with `publish`, into benchmarks/results, which takes whole grids only."""
+
+    path = folder / f"{grid.name}.csv"
+    if rows:
+        write_bytes(path, to_csv(rows).encode())
+        print(f"{len(rows)} rows in {path}, {missing} to run", file=sys.stderr)
+    if publish and (missing or not rows):
+        raise UsageError(f"{missing} rows of {grid.name} are not finished: a published grid is whole")
+    if publish:
+        write_bytes(RESULTS / path.name, path.read_bytes())
+        print(f"published: {RESULTS / path.name}", file=sys.stderr)
+
+
+def verify(
+    grid: Grid, data: LabeledData, device: torch.device, progress: Progress, number: int | None
+) -> int:
+    """Run a committed row again, with the proxy run that it reads, and compare; 0 when it holds."""
+
+    rows = committed(grid)
+    number = random.SystemRandom().randrange(len(rows)) if number is None else number
+    if not 0 <= number < len(rows):
+        raise UsageError(f"--row {number}: {grid.name} has rows 0 to {len(rows) - 1}")
+    row = rows[number]
+    print(f"row {number} of {grid.name}: {row.label}, {percent(row.fraction)}, seed {row.seed}", flush=True)
+    spec = next(s for s in grid.experiments(data, row.seed) if row.label in {m.label() for m in s.methods})
+    method = next(m for m in spec.methods if m.label() == row.label)
+    fractions = spec.fractions if row.fraction is None else (row.fraction,)
+    spec = dataclasses.replace(spec, methods=(method,), fractions=fractions, everything=False)
+    with tempfile.TemporaryDirectory() as folder:
+        harness = Harness(spec, data, Path(folder), device=device, progress=progress)
+        cell = Cell(row.seed, method, row.fraction, row.target_net)
+        again = next(r for r in harness.run() if r.fingerprint == harness.blank(cell).fingerprint)
+    lines, holds = compared(row, again, rows)
+    print("\n".join(lines))
+    return 0 if holds else 1
+
+
+def compared(row: ResultRow, again: ResultRow, rows: Sequence[ResultRow]) -> tuple[list[str], bool]:
+    """What is equal between a committed row and its repetition, and whether it holds.
+
+    On the machine and versions of the committed row everything must be equal. Elsewhere sums are rounded
+    otherwise, and a training that is rounded otherwise is another repeat: its accuracy must be within SPREAD
+    sample standard deviations of the seeds' accuracies, and all that is counted still equal.
+    """
+    counted = ("status", "fingerprint", "n", "q", "k", "epochs", "steps", "passes")
+    differ = [name for name in counted if not _equal(row, again, name)]
+    lines = [f"{name}: {getattr(row, name)} committed, {getattr(again, name)} now" for name in differ]
+    if again.status != "ok":
+        return [*lines, again.error], False
+    found = f"{100 * row.accuracy:.2f}% committed, {100 * again.accuracy:.2f}% now"
+    if (again.accuracy, again.class_accuracy) == (row.accuracy, row.class_accuracy):
+        return [*lines, f"accuracy: {found}, every class equal"], not differ
+    here = [name for name in SAME_MACHINE if row.provenance.get(name) != again.provenance.get(name)]
+    if not here:
+        return [*lines, f"accuracy: {found}; on the same machine and versions it must be equal"], False
+    like = [r.accuracy for r in rows if (r.label, r.fraction) == (row.label, row.fraction)]
+    allowed = SPREAD * statistics.stdev(like) if len(like) > 1 else 0.0
+    other = "; ".join(
+        f"{name} {row.provenance.get(name)}, here {again.provenance.get(name)}" for name in here
+    )
+    lines.append(f"accuracy: {found}; {100 * allowed:.2f} points are allowed on another machine ({other})")
+    return lines, not differ and abs(row.accuracy - again.accuracy) <= allowed
+
+
+def _equal(row: ResultRow, again: ResultRow, name: str) -> bool:
+    """Of the passes the target's: the proxy run of a whole grid records more than one method reads."""
+    if name == "passes":
+        return row.passes["target"] == again.passes.get("target")
+    return getattr(row, name) == getattr(again, name)
+
+
+def committed(grid: Grid) -> list[ResultRow]:
+    """The published rows of a grid."""
+
+    path = RESULTS / f"{grid.name}.csv"
+    if not path.exists():
+        raise UsageError(f"{path} does not exist: no rows of {grid.name} are published")
+    return from_csv(path.read_text(), str(path))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
