@@ -141,13 +141,21 @@ def write(grid: Grid, rows: Sequence[ResultRow], missing: int, folder: Path, *, 
 
     path = folder / f"{grid.name}.csv"
     if rows:
-        write_bytes(path, to_csv(rows).encode())
+        write_bytes(path, to_csv([without_places(row) for row in rows]).encode())
         print(f"{len(rows)} rows in {path}, {missing} to run", file=sys.stderr)
     if publish and (missing or not rows):
         raise UsageError(f"{missing} rows of {grid.name} are not finished: a published grid is whole")
     if publish:
         write_bytes(RESULTS / path.name, path.read_bytes())
         print(f"published: {RESULTS / path.name}", file=sys.stderr)
+
+
+def without_places(row: ResultRow) -> ResultRow:
+    """The row with absolute paths in its command cut to their last part: they are of one machine."""
+    command = [
+        f"PATH/{Path(word).name}" if word.startswith("/") else word for word in row.provenance["command"]
+    ]
+    return dataclasses.replace(row, provenance={**row.provenance, "command": command})
 
 
 def verify(

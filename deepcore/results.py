@@ -228,6 +228,12 @@ def _commit() -> str | None:
 
 
 def _cpu_name() -> str:
+    """The model, as far as the machine tells, and the instructions that torch uses of it: results depend on
+    them in their last digits."""
+    return f"{_cpu_model()}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def _cpu_model() -> str:
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

@@ -6,6 +6,7 @@ import csv
 import dataclasses
 
 import pytest
+import torch
 
 import methods
 from benchmarks import grids, head_to_head
@@ -61,6 +62,9 @@ def test_a_grid_is_run_and_printed(finished, capsys):
     for title in ("Accuracy in % by fraction", "worst class", "Average rank", "Flipped labels, 10%"):
         assert title in printed
     assert {row.provenance["threads"] for row in rows} == {1}
+    assert {row.provenance["device"].rpartition(", ")[2] for row in rows} == {
+        torch.backends.cpu.get_cpu_capability()
+    }
     assert all(row.label_noise["train"] == 0.1 for row in rows)
 
 
@@ -168,3 +172,11 @@ def test_the_paper_s_numbers_stand_beside_ours():
     assert by_key["DynUnc", 0.1]["paper_mean"] == float(lines["Dyn-Unc", "10"]["top1_mean"])
     assert by_key["Herding", 0.2]["mean"] is None
     assert "none of them was measured here" in table.render("table")
+
+
+def test_paths_of_the_machine_are_not_published():
+    (row,) = rows_of("Random", 50)
+    row = dataclasses.replace(row, provenance={"command": ["main.py", "--save_path", "/home/me/runs", "0.1"]})
+    assert head_to_head.without_places(row).provenance["command"] == [
+        *("main.py", "--save_path", "PATH/runs", "0.1"),
+    ]
