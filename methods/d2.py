@@ -185,8 +185,10 @@ class D2(CoresetMethod):
                 f"{np.median(graph.distances):.3g}), so neighbours hardly count: try normalize=true",
                 stacklevel=3,
             )
-        received = pass_forward(s, graph, kernel)
-        values = s + received if self.forward == "sum" else s * received
+        if self.forward == "sum":
+            values = pass_forward(s, graph, kernel, own=True)
+        else:
+            values = s * pass_forward(s, graph, kernel)
         return values, np.exp(-self.gamma * powered) if self.reverse == "weighted" else np.ones_like(powered)
 
     def _scorer(self) -> ScoreMethod:
