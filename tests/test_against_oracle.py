@@ -216,9 +216,10 @@ def test_dual_draws_by_its_weights(class_balanced, fraction):
     """One row of each class, or one of all: how often each is drawn is its share of the weights."""
     case, draws = make(PLAIN, seed=6, n=30), 3000
     run, budget = case.run, Budget.of(fraction, 30)
-    q = np.exp(-case.seen(oracle.loss))
-    weights = oracle.dual_weights(q.mean(axis=0), oracle.dual(q, 10), run.ids, fraction)
-    method, drawn = methods.get("DUAL")(class_balanced=class_balanced), np.zeros(30)
+    q = np.exp(-case.seen(oracle.loss))[:5]
+    weights = oracle.dual_weights(q.mean(axis=0), oracle.dual(q, 3), run.ids, fraction)
+    method = methods.get("DUAL")(window=3, epochs=5, class_balanced=class_balanced)
+    drawn = np.zeros(30)
     for seed in range(draws):
         drawn += np.isin(run.ids, method.select(run, budget, np.random.default_rng(seed)).rows)
     share = np.zeros(30)
