@@ -317,6 +317,7 @@ def test_strata_of_any_score_are_reached_by_the_sampler_field():
         methods.parse("AUM:sampler=stratum")
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize(
     ("method", "signal"),
     [("CCS:difficulty=el2n,beta=0.4", Signal.MARGIN_P), ("EL2N:sampler=beta", Signal.LOSS)],
