@@ -214,7 +214,7 @@ def test_dual_weights(case, fraction, c_d):
 @pytest.mark.parametrize(("class_balanced", "fraction"), [(True, 0.1), (False, 0.04)])
 def test_dual_draws_by_its_weights(class_balanced, fraction):
     """One row of each class, or one of all: how often each is drawn is its share of the weights."""
-    case, draws = make(PLAIN, seed=6, n=30), 3000
+    case, draws = make(PLAIN, seed=6, n=30), 1200
     run, budget = case.run, Budget.of(fraction, 30)
     q = np.exp(-case.seen(oracle.loss))[:5]
     weights = oracle.dual_weights(q.mean(axis=0), oracle.dual(q, 3), run.ids, fraction)
@@ -310,7 +310,7 @@ def test_ccs(case, difficulty, beta, strata, class_balanced):
 
 
 def test_ccs_draws_uniformly_within_a_stratum():
-    case, draws = make(PLAIN, seed=9, n=30, classes=2), 1500
+    case, draws = make(PLAIN, seed=9, n=30, classes=2), 600
     run, budget = case.run, Budget.of(0.5, 30)
     aum = score(case, "AUM", of="probability")
     drawn = np.zeros(30)
