@@ -79,10 +79,18 @@ def neighbour_graph(
     return Graph.of_edges(len(rows), *(np.concatenate(edges) for edges in (sources, targets, distances)))
 
 
-def pass_forward(values: np.ndarray, graph: Graph, weights: np.ndarray) -> np.ndarray:
-    """sum over the neighbours j of i of weight_ij * values_j, (n,) float64; added nearest first."""
-    messages = weights * values[graph.targets]
-    return np.bincount(graph.sources, weights=messages, minlength=len(values))
+def pass_forward(values: np.ndarray, graph: Graph, weights: np.ndarray, *, own: bool = False) -> np.ndarray:
+    """sum over the neighbours j of i of weight_ij * values_j, with `own` also values_i, (n,) float64.
+
+    Added smallest first: equal terms have equal sums to the bit, whatever the neighbours are called, so that
+    duplicates, which send each other their values, are ties.
+    """
+    nodes, terms = graph.sources, weights * values[graph.targets]
+    if own:
+        nodes = np.concatenate([nodes, np.arange(len(values))])
+        terms = np.concatenate([terms, values])
+    order = np.lexsort((terms, nodes))
+    return np.bincount(nodes[order], weights=terms[order], minlength=len(values))
 
 
 def pick_and_pass_back(

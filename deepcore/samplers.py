@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import betaln
 
+from deepcore.checks import check_finite_scores
 from deepcore.selection import Budget, Selection, cut_lowest, groups, merit, order_by_score, top_k
 from deepcore.signals import Signal
 from deepcore.streams import first_epochs, mean_over_epochs, p_true
@@ -214,7 +215,10 @@ class Strata(Sampler):
     def draw(
         self, method: ScoreMethod, run: ProxyRun, scores: np.ndarray, budget: Budget, rng: np.random.Generator
     ) -> Selection:
-        aum = mean_over_epochs(run.trajectory(Signal.MARGIN_P, method.mode)) if self.beta > 0 else None
+        aum = None
+        if self.beta > 0:
+            aum = mean_over_epochs(run.trajectory(Signal.MARGIN_P, method.mode))
+            check_finite_scores(aum, run.ids, f"{method.name}, AUM")
         return sample_strata(
             scores,
             run.ids,
@@ -249,6 +253,7 @@ class BetaWeighted(Sampler):
     ) -> Selection:
         losses = first_epochs(run, Signal.LOSS, method, self.epochs)
         means = sum(p_true(losses)) / len(losses)
+        check_finite_scores(means, run.ids, f"{method.name}, mean probability")
         better = merit(scores, method.keep)
         weights = beta_weights(means, better, budget.fraction, c_d=self.c_d, ids=run.ids)
         return sample_weighted(

@@ -95,8 +95,7 @@ def class_quotas(labels: np.ndarray, k: int, num_classes: int) -> np.ndarray:
     """
     sizes = np.bincount(labels, minlength=num_classes).astype(np.int64)
     total = int(sizes.sum())
-    if not 1 <= k <= total:
-        raise UsageError(f"a budget of {k} from {total} rows")
+    _check_budget(k, total)
     quotas, remainders = np.divmod(sizes * k, total)  # exact: integers throughout
     left = k - int(quotas.sum())
     order = np.lexsort((np.arange(num_classes), -remainders))
@@ -108,6 +107,11 @@ def class_quotas(labels: np.ndarray, k: int, num_classes: int) -> np.ndarray:
             quotas[largest] -= 1
             quotas[empty] += 1
     return quotas
+
+
+def _check_budget(k: int, rows: int) -> None:
+    if not 1 <= k <= rows:
+        raise UsageError(f"a budget of {k} from {rows} rows")
 
 
 def order_by_score(scores: np.ndarray, ids: np.ndarray, keep: str) -> np.ndarray:
@@ -155,6 +159,7 @@ def groups(
         class_balanced: one part per class, lower class first.
     """
     if not class_balanced:
+        _check_budget(k, len(order))
         yield order, k
         return
     quotas = class_quotas(labels, k, int(labels.max()) + 1)

@@ -45,7 +45,7 @@ class D2(CoresetMethod):
     Source: Maharana et al. 2024, "D2 Pruning: Message Passing for Balancing Diversity and Difficulty in Data
     Pruning".
     Memory: 16 n D bytes and two blocks of 128 MB, n the largest graph (32 n D where float32 does not settle
-    the neighbours), then 60 N kappa + 200 (N + k kappa) bytes. Time: 2 n^2 D FLOPs a graph, and
+    the neighbours), then 80 N kappa + 200 (N + k kappa) bytes. Time: 2 n^2 D FLOPs a graph, and
     O((N + k kappa) log N) for the greedy choice.
 
     Attributes:
@@ -185,8 +185,10 @@ class D2(CoresetMethod):
                 f"{np.median(graph.distances):.3g}), so neighbours hardly count: try normalize=true",
                 stacklevel=3,
             )
-        received = pass_forward(s, graph, kernel)
-        values = s + received if self.forward == "sum" else s * received
+        if self.forward == "sum":
+            values = pass_forward(s, graph, kernel, own=True)
+        else:
+            values = s * pass_forward(s, graph, kernel)
         return values, np.exp(-self.gamma * powered) if self.reverse == "weighted" else np.ones_like(powered)
 
     def _scorer(self) -> ScoreMethod:

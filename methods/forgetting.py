@@ -65,6 +65,7 @@ class Forgetting(ScoreMethod):
         for margin in margins:
             correct = margin > 0
             events += before & ~correct
+            events[np.isnan(margin)] = np.nan  # refused by its row id, not counted as wrong
             learned = learned | correct
             before = correct
-        return np.where(learned, events, float(len(margins)))
+        return np.where(learned | np.isnan(events), events, float(len(margins)))

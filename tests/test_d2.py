@@ -65,10 +65,11 @@ def slow(run, k, method):
     back = np.exp(-method.gamma * d**method.power) if method.reverse == "weighted" else np.ones_like(d)
     x = np.zeros(len(s))
     for i in np.flatnonzero(stay):
-        total = 0.0
-        for j in sorted(np.flatnonzero(edge[i]), key=lambda j: (d[i, j], j)):
-            total += forward[i, j] * s[j]
-        x[i] = s[i] + total if method.forward == "sum" else s[i] * total
+        terms = [forward[i, j] * s[j] for j in np.flatnonzero(edge[i])]
+        if method.forward == "sum":
+            x[i] = sum(sorted([*terms, s[i]]))  # smallest first: the same terms are the same sum
+        else:
+            x[i] = s[i] * sum(sorted(terms))
     left, free, picks = quotas.copy(), stay.copy(), []
     while (allowed := np.flatnonzero(free & (left[group] > 0))).size:
         i = allowed[np.argmax(x[allowed])]
@@ -114,6 +115,18 @@ def test_equals_the_dense_definition(difficulty, graph, class_balanced, seed, gr
     method = D2(difficulty=difficulty, graph=graph, class_balanced=class_balanced, device="cpu", **options)
     k = Budget.of(fraction, 32).k
     assert method.select(run, Budget(fraction, k), rng).rows.tolist() == slow(run, k, method)
+
+
+def test_exact_duplicates_tie_to_the_bit():
+    """Twins send each other their difficulty, so both are worth s_a + s_b + the rest, and the lower id goes
+    first: rounding must not choose."""
+    rng = np.random.default_rng(0)
+    run = with_features(full_run(labels_of(32, 32), repeats=0), np.tile(rng.normal(size=(32, 4)), (2, 1)))
+    method = D2(difficulty="el2n", graph="global", device="cpu")
+    graph = method.build_graph(run, np.arange(64))
+    values, _ = method.messages(method.difficulties(run), graph)
+    assert len(set(values)) == 32
+    assert values[:32].tolist() == values[32:].tolist()
 
 
 def by_hand_run():

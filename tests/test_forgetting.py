@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from helpers import online_run
 
+from deepcore.checks import DeepcoreError
 from deepcore.selection import Budget
 from methods.forgetting import Forgetting
 
@@ -37,6 +38,14 @@ def test_equals_a_plain_loop():
         events = sum(right[t - 1] and not right[t] for t in range(1, 15))
         slow.append(events if any(right) else 15)
     np.testing.assert_array_equal(Forgetting().score(run), slow)
+
+
+def test_a_margin_that_is_no_number_is_refused_not_counted_as_wrong():
+    broken = MARGINS.copy()
+    broken[1, 0], broken[3, 4] = np.nan, np.nan  # one never right, one right before
+    run = online_run(RUN.labels, margin=broken)
+    with pytest.raises(DeepcoreError, match=r"2 scores are not finite numbers \(rows 0, 4,"):
+        Forgetting().select(run, Budget.of(0.5, 6), np.random.default_rng(0))
 
 
 def test_more_epochs_than_recorded_are_reduced_and_said():

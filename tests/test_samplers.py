@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -11,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import methods
-from deepcore.checks import UsageError
+from deepcore.checks import DeepcoreError, UsageError
 from deepcore.samplers import (
     beta_weights,
     sample_strata,
@@ -313,3 +315,17 @@ def test_strata_of_any_score_are_reached_by_the_sampler_field():
     assert set(top.rows.tolist()) != set(plain.rows.tolist())
     with pytest.raises(UsageError, match=r"unknown sampler 'stratum'.*top, strata, beta"):
         methods.parse("AUM:sampler=stratum")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(
+    ("method", "signal"),
+    [("CCS:difficulty=el2n,beta=0.4", Signal.MARGIN_P), ("EL2N:sampler=beta", Signal.LOSS)],
+)
+def test_what_a_sampler_reads_beside_the_score_is_never_sorted_when_it_is_no_number(method, signal):
+    run = full_run(labels_of(20, 20), repeats=0)
+    broken = run.trajectories["online", signal].copy()
+    broken[5, 3] = np.nan
+    run = dataclasses.replace(run, trajectories={**run.trajectories, ("online", signal): broken})
+    with pytest.raises(DeepcoreError, match=rf"1 scores are not finite numbers \(rows {run.ids[3]},"):
+        methods.parse(method).select(run, Budget.of(0.3, 40), np.random.default_rng(0))

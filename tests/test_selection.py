@@ -6,9 +6,11 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from helpers import full_run, labels_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import methods
 from deepcore.checks import DeepcoreError, UsageError
 from deepcore.selection import Budget, Selection, class_quotas, order_by_score, rank, top_k
 
@@ -190,3 +192,14 @@ def test_numpy_s_numbers_are_fractions_and_text_is_none():
     for bad in ("0.1", True):
         with pytest.raises(UsageError, match=repr(bad)):
             Budget.of(bad, 10)
+
+
+@pytest.mark.parametrize("method", ["AUM", "CCS", "D2", "DUAL:window=3", "Glister"])
+@pytest.mark.parametrize("class_balanced", [True, False])
+@pytest.mark.parametrize("k", [0, 25])
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_no_method_returns_less_than_an_impossible_budget(method, class_balanced, k):
+    run = full_run(labels_of(12, 12), repeats=0)
+    method = methods.parse(method, class_balanced=class_balanced)
+    with pytest.raises(UsageError, match=f"a budget of {k} from 24 rows"):
+        method.select(run, Budget(1.0, k), np.random.default_rng(0))
