@@ -54,8 +54,7 @@ class Entry:
     @property
     def beside_random(self) -> str:
         """ "above", "below", or "" where it is neither or nobody can tell."""
-        verdict = self.to_random.verdict if self.to_random else None
-        return verdict if verdict in ("above", "below") else ""
+        return side(self.to_random)
 
     @property
     def verdict(self) -> str:
@@ -88,6 +87,12 @@ class RankTable:
     by_fraction: Mapping[float, Ranks]
     overall: Ranks
     left_out: tuple[str, ...] = ()
+
+
+def side(paired: Paired | None) -> str:
+    """ "above" or "below" its reference by the adjusted p; "" where it is neither or nobody can tell."""
+    verdict = paired.verdict if paired else None
+    return verdict if verdict in ("above", "below") else ""
 
 
 def accuracy(row: ResultRow) -> float:

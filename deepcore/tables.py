@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from deepcore.comparison import Comparison, Entry, RankTable
+from deepcore.comparison import Comparison, Entry, RankTable, side
 from deepcore.sheet import Sheet, first_widths, render_lines
 from deepcore.stats import MIN_SEEDS, Paired, Ranks, Summary
 
+NET_WIDTH = 8
 REFERENCE = "†"  # after the name of what is not a selection
 SIGNS = {"best": "*", "same": "≈", "above": "▲", "below": "▼"}
 LEGEND = {
@@ -34,6 +35,7 @@ class Table:
         notes: what must be known of it, a sentence each.
         marks: of each row of the sheet, of each cell in order: "best", "same" (as the best), "above", "below"
             (Random), joined by spaces, or a shade ("plus1" to "plus4", "minus1" to "minus4"); for the page.
+        grouped_by: the column whose change begins a new group of rows; for the page.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Table:
     records: tuple[Mapping[str, Any], ...]
     notes: tuple[str, ...] = ()
     marks: tuple[tuple[str, ...], ...] = ()
+    grouped_by: int | None = None
 
     def render(self, output: str) -> str:
         """As one of `deepcore.report.OUTPUTS`."""
@@ -85,10 +88,18 @@ def accuracy_table(comparisons: Sequence[Comparison]) -> Table:
             del columns[name]
     headers, rows = tuple(columns), tuple(zip(*columns.values(), strict=True))
     words = tuple(i for i, name in enumerate(headers) if name in ("net", "verdict"))
-    widths = first_widths(headers, rows) if rows else None
+    widths = None
+    if rows:
+        cut = [
+            tuple(cell[:NET_WIDTH] if headers[i] == "net" else cell for i, cell in enumerate(row))
+            for row in rows
+        ]
+        first = first_widths(headers, cut)[0]
+        widths = tuple({"method": first, "net": NET_WIDTH}.get(name) for name in headers)
     marks = tuple((_mark(entry),) * len(headers) for _, entry in lines)
     records = tuple(_record(comparison, entry) for comparison, entry in lines)
-    return Table("accuracy", Sheet("", headers, rows, words=words, widths=widths), records, (), marks)
+    sheet = Sheet("", headers, rows, words=words, widths=widths)
+    return Table("accuracy", sheet, records, (), marks, headers.index("kept"))
 
 
 def overview_table(comparisons: Sequence[Comparison], net: str) -> Table:
@@ -112,7 +123,7 @@ def worst_table(comparisons: Sequence[Comparison], net: str) -> Table:
         for entry in comparison.entries
     )
     table = _by_fraction(
-        "worst_class", title, of_net, lambda entry: entry.worst, lambda e: _side(e.worst_to_random), records
+        "worst_class", title, of_net, lambda entry: entry.worst, lambda e: side(e.worst_to_random), records
     )
     return replace(table, notes=(*table.notes, "The worst class is found anew in every seed."))
 
@@ -185,7 +196,7 @@ def difference(paired: Paired | None) -> str:
     """`+1.20 [+0.40, +2.00]`; without the interval where there is none."""
     if paired is None or paired.difference is None:
         return ""
-    interval = "" if paired.low is None else f" [{paired.low:+.2f}, {paired.high:+.2f}]"
+    interval = f" [{paired.low:+.2f}, {paired.high:+.2f}]" if paired.low is not None else ""
     return f"{paired.difference:+.2f}{interval}"
 
 
@@ -207,26 +218,26 @@ def verdict_lines(comparisons: Sequence[Comparison]) -> list[str]:
         same = [entry.label for entry in chosen if entry.as_good_as_best]
         parts = [f"{best.label} is best ({best.accuracy.mean:.2f}%)"]
         parts += [f"not distinguishable from it: {', '.join(same)}"] if same else []
-        for side in ("above", "below"):
-            there = [entry.label for entry in chosen if entry.beside_random == side]
-            parts += [f"{side} {comparison.baseline}: {', '.join(there)}"] if there else []
-        where = f"{comparison.net}, {percent(comparison.fraction)}" if len(nets) > 1 else ""
-        lines.append(f"{where or percent(comparison.fraction)}: " + "; ".join(parts))
+        for beside in ("above", "below"):
+            there = [entry.label for entry in chosen if entry.beside_random == beside]
+            parts += [f"{beside} {comparison.baseline}: {', '.join(there)}"] if there else []
+        of_net = f"{comparison.net}, " if len(nets) > 1 else ""
+        lines.append(f"{of_net}{percent(comparison.fraction)}: {'; '.join(parts)}")
     return lines
 
 
 def statistics_lines(comparisons: Sequence[Comparison]) -> list[str]:
     """What the columns of the accuracy table mean, and what could not be told."""
     entries = [entry for comparison in comparisons for entry in comparison.entries]
-    pairs = [entry.to_random for entry in entries if entry.to_random]
-    lines = []
     of_fraction = [comparison for comparison in comparisons if comparison.fraction is not None]
+    pairs = [(c, entry.to_random) for c in of_fraction for entry in c.entries if entry.to_random]
+    lines = []
     if of_fraction and not any(comparison.baseline for comparison in of_fraction):
         lines.append("nothing is compared with Random: add it to --selection")
-    if any(pair.low is not None for pair in pairs):
+    if any(pair.low is not None for _, pair in pairs):
         lines.append(
-            "minus Random: mean difference over the same seeds and its 95% t interval; p: t test, after Holm "
-            "over the methods of a fraction"
+            "minus Random: mean difference over the same seeds, its 95% t interval; p: t test, after Holm "
+            "over a fraction"
         )
     if any(entry.verdict for entry in entries):
         lines.append(
@@ -237,8 +248,8 @@ def statistics_lines(comparisons: Sequence[Comparison]) -> list[str]:
         seeds = "1 seed" if max(few) == 1 else f"{max(few)} seeds"
         lines.append(f"{seeds}: no intervals, p values and verdicts below {MIN_SEEDS} (--num_exp)")
     lines += dict.fromkeys(
-        f"{pair.method} minus {pair.reference}: {pair.note}"
-        for pair in pairs
+        f"{percent(comparison.fraction)}, {pair.method} minus {pair.reference}: {pair.note}"
+        for comparison, pair in pairs
         if pair.note and pair.n >= MIN_SEEDS
     )
     return lines
@@ -296,13 +307,7 @@ def _kept(comparison: Comparison, entry: Entry) -> str:
 
 def _mark(entry: Entry) -> str:
     best = "best" if entry.is_best else "same" if entry.as_good_as_best else ""
-    return " ".join(filter(None, (best, _side(entry.to_random))))
-
-
-def _side(paired: Paired | None) -> str:
-    """ "above" or "below" Random; "" where it is neither or nobody can tell."""
-    verdict = paired.verdict if paired else None
-    return verdict if verdict in ("above", "below") else ""
+    return " ".join(filter(None, (best, side(entry.to_random))))
 
 
 def _seeds(comparisons: Sequence[Comparison]) -> str:
