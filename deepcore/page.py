@@ -69,6 +69,7 @@ details summary { cursor: pointer; color: var(--soft); }
   .wide { display: block; }
   .narrow { display: none; }
   .scroll { overflow: visible; }
+  .note, figcaption { font-size: 8pt; }
   table { font-size: 7pt; }
   th, td { padding: .12rem .4rem; }
   h2, h3 { break-after: avoid; }
@@ -155,12 +156,11 @@ def _table(table: Table) -> str:
     words = {0, *sheet.formulas, *sheet.words}
     head = "".join(_cell("th", header, i in words) for i, header in enumerate(sheet.headers))
     marks = table.marks or [("",) * len(sheet.headers)] * len(sheet.rows)
-    kept = sheet.headers.index("kept") if "kept" in sheet.headers else None
     body, before = [], None
     for row, of_row in zip(sheet.rows, marks, strict=True):
-        place = None if kept is None else row[kept] if row[kept].endswith("%") else "own size"
-        ruled = before not in (None, place)
-        before = place
+        group = None if table.grouped_by is None else row[table.grouped_by]
+        ruled = before not in (None, group)
+        before = group
         cells = (
             _cell("td", cell, i in words, mark)
             for i, (cell, mark) in enumerate(zip(row, of_row, strict=True))

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from deepcore.comparison import Comparison, compare_rows, rank_table
 from deepcore.description import description, failures
-from deepcore.files import write_bytes
+from deepcore.measured import measured_bills
+from deepcore.measured_report import bill_record, cost_sheet, remarks
 from deepcore.noise_report import noise_line, noise_table
 from deepcore.page import Drawing, Section, page
 from deepcore.report import reference_lines
@@ -39,7 +40,8 @@ def write_report(
     """Write the report of a grid's rows; returns the path of the page, None when no row is finished.
 
     Every table is there as Markdown, LaTeX, CSV and JSON. Figures, as PNG, as SVG and in the page, need
-    matplotlib and are left out without it, which is said.
+    matplotlib and are left out without it, which is said. What a kill leaves half written, the next command
+    writes again.
     """
     done = [row for row in rows if row.status == "ok"]
     if not done:
@@ -47,10 +49,12 @@ def write_report(
     comparisons = compare_rows(done)
     nets = list(dict.fromkeys(comparison.net for comparison in comparisons))
     tables = {net: _tables_of_net(comparisons, done, net) for net in nets}
+    costs = {net: _cost_table(done, net) for net in nets}
     accuracy, agreement = accuracy_table(comparisons), selection_tables(harness)
     noise = [noise_table(done)] if done[0].label_noise else []
-    for net, of_net in tables.items():
-        _write_tables(harness.folder / "tables", of_net, f"-{net}" if len(nets) > 1 else "")
+    for net in nets:
+        suffix = f"-{net}" if len(nets) > 1 else ""
+        _write_tables(harness.folder / "tables", [*tables[net], costs[net]], suffix)
     _write_tables(harness.folder / "tables", [accuracy, *noise, *agreement])
     drawings = _draw(harness.folder / "figures", comparisons, nets, say)
     sections = [Section("What can be said", points=_findings(comparisons))]
@@ -62,11 +66,12 @@ def write_report(
         Section("Accuracy in full", lines=statistics_lines(comparisons), tables=[accuracy]),
         *([Section("Flipped labels", lines=[noise_line(done[0])], tables=noise)] if noise else []),
         Section("Agreement of selections", tables=agreement),
+        Section("Costs", tables=list(costs.values())),
         Section("Failed rows", points=failures(rows)),
         *description(done),
     ]
     path = harness.folder / "report.html"
-    write_bytes(path, page(*_heading(comparisons, done), sections).encode())
+    path.write_text(page(*_heading(comparisons, done), sections), encoding="utf-8")
     return path
 
 
@@ -78,11 +83,19 @@ def _tables_of_net(comparisons: Sequence[Comparison], done: Sequence[ResultRow],
     return [overview, worst_table(comparisons, net), *([ranks_table(ranks)] if ranks else [])]
 
 
+def _cost_table(done: Sequence[ResultRow], net: str) -> Table:
+    """What each method on one net cost, and when it pays."""
+    bills = [bill for bill in measured_bills(done) if bill.net == net]
+    records = tuple(map(bill_record, bills))
+    return Table("costs", cost_sheet(bills), records, tuple(remarks(bills)), grouped_by=0)
+
+
 def _write_tables(folder: Path, tables: Sequence[Table], suffix: str = "") -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for table in tables:
         for output, ending in SUFFIXES.items():
-            write_bytes(folder / f"{table.name}{suffix}.{ending}", (table.render(output) + "\n").encode())
+            path = folder / f"{table.name}{suffix}.{ending}"
+            path.write_text(table.render(output) + "\n", encoding="utf-8")
 
 
 def _draw(
@@ -103,8 +116,9 @@ def _draw(
         wide, narrow = accuracy_figure(of_net), accuracy_figure(of_net, narrow=True)
         save_figure(wide, folder / (f"accuracy-{net}" if len(nets) > 1 else "accuracy"))
         caption = (
-            "Mean test accuracy after the last step; bands and bars are one sample standard deviation over "
-            "seeds. Dashed, dotted or hollow: not a selection."
+            "Test accuracy after the last step: mean, and one sample standard deviation over seeds. Minus "
+            "Random: mean difference over the same seeds, and its 95% interval. Dashed, dotted or hollow: "
+            "not a selection."
         )
         drawings[net] = Drawing(inline_svg(wide, f"{net}-w"), inline_svg(narrow, f"{net}-n"), caption)
     return drawings

@@ -17,6 +17,7 @@ COMMAND = [
     *("--epochs", "25", "--output", "csv", "--save_path", "runs"),
 ]
 RUN_TO_RUN = {"measured", "provenance", "costs"}  # times, memory, machine
+WITH_TIMES = {"report", "costs"}  # the page, and a table
 
 
 def command(folder: str) -> None:
@@ -39,9 +40,11 @@ def contents(folder: Path) -> dict[str, object]:
     found = {"table": (folder / "table.csv").read_text()}
     for path in sorted((folder / "runs").rglob("*")):
         name = str(path.relative_to(folder))
-        if path.is_dir() or path.name in (".lock", "report.html"):  # the report names times and commit
+        if path.is_dir() or path.name == ".lock":
             continue
-        if path.suffix == ".json" and path.parent.name != "tables":
+        if path.stem in WITH_TIMES:
+            found[name] = None
+        elif path.suffix == ".json" and path.parent.name != "tables":
             value = json.loads(path.read_text())
             passes = value.get("costs", {}).get("passes")
             found[name] = {k: v for k, v in value.items() if k not in RUN_TO_RUN} | {"counted": passes}
@@ -54,7 +57,18 @@ def contents(folder: Path) -> dict[str, object]:
 def server():
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
-        ["main", "methods", "deepcore.harness", "deepcore.report", "deepcore.dry_run", "sklearn.datasets"]
+        [
+            "main",
+            "methods",
+            "deepcore.harness",
+            "deepcore.report",
+            "deepcore.dry_run",
+            "sklearn.datasets",
+            "deepcore.run_report",
+            "deepcore.accuracy_figure",
+            "matplotlib.figure",
+            "matplotlib.backends.backend_svg",
+        ]
     )
     return context
 

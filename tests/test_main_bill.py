@@ -15,7 +15,7 @@ from deepcore.costs_report import costs_report
 from deepcore.scenario import Scenario
 
 REFERENCE = Path(__file__).parents[1] / "benchmarks" / "paper" / "paper_appendix_e_costs.csv"
-FAST = ("--epochs", "4", "--num_exp", "1", "--selection", "CLD", "Random", "--quiet")
+FAST = ("--epochs", "4", "--num_exp", "1", "--selection", "CLD", "Random", "--quiet", "--report", "false")
 
 
 @pytest.fixture
