@@ -1,7 +1,7 @@
 """How much the selections and scores of a grid agree, between methods and between seeds, from their files.
 
 Selections are compared by the Jaccard overlap of their rows, scores by Spearman's rank correlation, turned so
-that the kept end of every score is high. Files that are not there are left out.
+that the kept end of every score is high. What has no files is left out, reference rows for one.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Agreement:
 def selection_tables(harness: Harness) -> list[Table]:
     """The tables that the grid has something for: an overlap of the methods per fraction, the correlation of
     their scores, and how much each method agrees with itself from seed to seed."""
-    methods = {method.label(): method for method in harness.spec.methods if method.is_selection}
+    methods = {method.label(): method for method in harness.spec.methods}
     tables = [_overlap_table(harness, methods, fraction) for fraction in harness.spec.fractions]
     tables += [_correlation_table(harness, methods), _seeds_table(harness, methods)]
     return [table for table in tables if table.records]
@@ -67,7 +67,7 @@ def _overlap_table(harness: Harness, methods: Mapping[str, CoresetMethod], fract
     )
     title = f"Overlap of selections, {percent(fraction)} kept (Jaccard)"
     sheet, marks = _matrix(title, {pair: jaccard for pair, (jaccard, _) in means.items()}, methods)
-    return Table(f"overlap_f{fraction:g}", sheet, records, (note,), marks)
+    return Table(f"overlap_f{fraction:.12g}", sheet, records, (note,), marks)
 
 
 def _correlation_table(harness: Harness, methods: Mapping[str, CoresetMethod]) -> Table:
