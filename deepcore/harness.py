@@ -23,6 +23,7 @@ from deepcore.label_noise import flip, noise_record
 from deepcore.material import Material
 from deepcore.meter import Meter
 from deepcore.method import CoresetMethod
+from deepcore.preflight import check_methods
 from deepcore.progress import Progress
 from deepcore.proxy import ProxyRun
 from deepcore.proxy_engine import identity, load_named, obtain_proxy
@@ -69,6 +70,9 @@ class Harness:
         device: where networks and data live.
         progress: lines and bars for the user.
         proxy_folder: a stored proxy run to use instead of looking in `folder`; may contain {seed}.
+
+    Raises:
+        UsageError: a method that could not work here (its `check`).
     """
 
     def __init__(
@@ -91,6 +95,7 @@ class Harness:
             for seed in spec.seeds
         }
         self.flipped = {seed: flip(data, split, spec.label_noise) for seed, split in self.splits.items()}
+        check_methods(self)
 
     def data_of(self, seed: int) -> LabeledData:
         """The data set as a seed sees it, with its label noise."""

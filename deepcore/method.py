@@ -149,6 +149,18 @@ class CoresetMethod(abc.ABC):
         unresolved one does not: a proxy run is recorded for all fractions at once."""
         return self
 
+    def check(self, pool: ProxyRun, epochs: int) -> None:  # noqa: B027 (most have nothing to refuse)
+        """Refuse, before anything is trained, what is known not to work: nothing here.
+
+        Args:
+            pool: the candidates and validation rows of a seed (ids, labels), without recordings.
+            epochs: of the proxy run to be. With fields that depend on the fraction, the resolved instance is
+                asked.
+
+        Raises:
+            UsageError: one sentence with the remedy.
+        """
+
     def spec(self) -> dict[str, Any]:
         """Name and fields, as plain JSON values: what identifies the method in rows and files.
 

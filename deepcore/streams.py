@@ -57,12 +57,17 @@ def windowed_epochs(
 ) -> tuple[np.ndarray, int]:
     """`first_epochs`, and the window reduced to them; UsageError for fewer than 3 epochs."""
     rows = first_epochs(run, signal, method, epochs)
-    if len(rows) < LEAST_EPOCHS:
-        raise UsageError(
-            f"{method.name} looks at windows of epochs and has {len(rows)} of them: "
-            f"record at least {LEAST_EPOCHS}"
-        )
+    check_epochs(method, len(rows))
     return rows, reduced(method, "window", window, len(rows))
+
+
+def check_epochs(method: CoresetMethod, epochs: int) -> None:
+    """A windowed method has at least 3 recorded epochs, or UsageError."""
+    if epochs < LEAST_EPOCHS:
+        raise UsageError(
+            f"{method.name} looks at windows of epochs and has {epochs} of them: record at least "
+            f"{LEAST_EPOCHS}"
+        )
 
 
 def check_windows(epochs: int | None, window: int | None, *, least: int) -> None:

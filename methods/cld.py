@@ -96,6 +96,10 @@ class CLD(ScoreMethod):
         """Each `every`-th up to `first`, from row 0 with `initial`, else from row 1."""
         return self._checkpoints(epochs, self._uses_initial(recorded=True))
 
+    def check(self, pool: ProxyRun, epochs: int) -> None:
+        """UsageError where `first` and `every` leave fewer than 3 differences."""
+        check_length(len(self.checkpoints(epochs)) - 1, self.label())
+
     def score(self, run: ProxyRun) -> np.ndarray:
         """The correlations, (N,) float64 in [-1, 1].
 

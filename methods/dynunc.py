@@ -10,7 +10,7 @@ import numpy as np
 from deepcore.method import Facts, ScoreMethod
 from deepcore.proxy import ProxyRun
 from deepcore.signals import Signal
-from deepcore.streams import check_windows, p_true, sliding_moments, windowed_epochs
+from deepcore.streams import check_epochs, check_windows, p_true, sliding_moments, windowed_epochs
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,10 @@ class DynUnc(ScoreMethod):
 
     def checkpoints(self, epochs: int) -> range:
         return super().checkpoints(min(epochs, self.epochs or epochs))
+
+    def check(self, pool: ProxyRun, epochs: int) -> None:
+        """UsageError for fewer than 3 epochs."""
+        check_epochs(self, epochs)
 
     def score(self, run: ProxyRun) -> np.ndarray:
         """Mean windowed deviation, (N,) float64; UsageError for fewer than 3 recorded epochs."""

@@ -62,12 +62,20 @@ class FromFile(CoresetMethod):
         """As `--selection` accepts it."""
         return f"{self.name}:{self.path}"
 
+    def check(self, pool: ProxyRun, epochs: int) -> None:
+        """What `select` refuses."""
+        self._within(pool)
+
     def select(self, run: ProxyRun, budget: Budget, rng: np.random.Generator) -> Selection:
         """The file's ids that are in the pool, with their weights; `budget` and `rng` are not used.
 
         Raises:
             UsageError: no file for this seed, an id outside the training set, or nothing left of the pool.
         """
+        return self._within(run)
+
+    def _within(self, run: ProxyRun) -> Selection:
+        """The selection from the pool of `run`, checked."""
         ids, weights = self._subset_of(run)
         in_pool, is_val = np.isin(ids, run.ids), np.isin(ids, run.val_ids)
         outside = ids[~(in_pool | is_val)]

@@ -12,7 +12,7 @@ from deepcore.checks import UsageError
 from deepcore.method import Facts, ScoreMethod
 from deepcore.proxy import ProxyRun
 from deepcore.signals import Signal
-from deepcore.streams import check_windows, sliding_moments, windowed_epochs
+from deepcore.streams import check_epochs, check_windows, sliding_moments, windowed_epochs
 
 # fraction kept: (epochs, window), for CIFAR, as DUAL's authors list them for TDDS; and what holds elsewhere
 _SETTINGS = {0.7: (90, 10), 0.5: (70, 10), 0.3: (60, 20), 0.2: (20, 10), 0.1: (10, 5)}
@@ -81,6 +81,10 @@ class TDDS(ScoreMethod):
     def _set(self, setting: tuple[int, int]) -> TDDS:
         epochs, window = setting
         return dataclasses.replace(self, window=self.window or window, epochs=self.epochs or epochs)
+
+    def check(self, pool: ProxyRun, epochs: int) -> None:
+        """UsageError for fewer than 3 epochs."""
+        check_epochs(self, epochs)
 
     def score(self, run: ProxyRun) -> np.ndarray:
         """The weighted spread, (N,) float64; UsageError for fewer than 3 recorded epochs."""

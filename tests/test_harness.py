@@ -462,8 +462,8 @@ def test_a_subset_of_one_weighted_row(tmp_path):
     assert (row.status, row.error) == ("ok", "")
     assert row.accuracy == plain.accuracy
     path.write_text(f"id,weight\n{kept},0\n{held_out},5\n")
-    (row,) = runner(tmp_path, grid(f"file:{path}"), data).run()
-    assert "its only weights above 0 are of validation rows" in row.error
+    with pytest.raises(UsageError, match="its only weights above 0 are of validation rows"):
+        runner(tmp_path, grid(f"file:{path}"), data)
 
 
 def test_close_fractions_have_a_file_and_a_line_each(tmp_path):

@@ -8,6 +8,7 @@ import io
 
 import pytest
 import torch
+from test_harness import Breaks
 from tiny import images, short
 
 import methods
@@ -22,9 +23,9 @@ from tests.rows import rows_of
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory):
     """What a run writes: a proxy reader with repeats, one without a proxy, a reference, a failed row."""
-    texts = ("Random", "EL2N:repeats=2", "CLD", "Full", "CLD:first=2")
+    chosen = (*map(methods.parse, ("Random", "EL2N:repeats=2", "CLD", "Full")), Breaks())
     spec = ExperimentSpec(
-        (0, 1), tuple(map(methods.parse, texts)), (0.2,), ("MLP",), "MLP", short(epochs=4), short(), 0.2,
+        (0, 1), chosen, (0.2,), ("MLP",), "MLP", short(epochs=4), short(), 0.2,
         label_noise=LabelNoise(0.1),
     )  # fmt: skip
     folder = tmp_path_factory.mktemp("runs")
