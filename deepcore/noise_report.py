@@ -51,7 +51,8 @@ def noise_table(rows: Sequence[ResultRow]) -> Table:
         )
         for record in records
     )
-    return Table("label_noise", Sheet(_title(rows), headers, lines), records, NOTES if records else (CLEAN,))
+    sheet, notes = Sheet(_title(rows), headers, lines), NOTES if records else (CLEAN,)
+    return Table("label_noise", sheet, records, notes, grouped_by=headers.index("kept"))
 
 
 def detection(auroc: float) -> tuple[float, str]:
