@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from deepcore.checks import MissingSignal
 from deepcore.signals import Signal
@@ -35,6 +36,7 @@ class ProxyRun:
         spec: the specification that made it; {} for own logs.
         costs: example passes, seconds and the like, as counted; {} for own logs.
         folder: where it is stored, None for own logs.
+        device: where methods with large products compute; None takes CUDA when there is one.
     """
 
     ids: np.ndarray
@@ -55,6 +57,13 @@ class ProxyRun:
     spec: Mapping[str, Any] = field(default_factory=dict)
     costs: Mapping[str, Any] = field(default_factory=dict)
     folder: Path | None = None
+    device: torch.device | None = None
+
+    def device_for(self, wanted: str | None) -> torch.device:
+        """The device that a method computes on: the one it names itself, else this run's."""
+        if wanted is None and self.device is not None:
+            return self.device
+        return torch.device(wanted or ("cuda" if torch.cuda.is_available() else "cpu"))
 
     @classmethod
     def from_losses(

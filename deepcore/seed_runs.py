@@ -36,7 +36,7 @@ class SeedRuns:
             return bare_run(data, self.harness.splits[self.seed], self.harness.spec.val_fraction)
         run = self._proxy(0)
         repeats = tuple(self._proxy(r) for r in range(1, method.repeats_needed))
-        return dataclasses.replace(run, repeats=repeats) if repeats else run
+        return dataclasses.replace(run, repeats=repeats, device=self.harness.device)
 
     def _proxy(self, repeat: int) -> ProxyRun:
         """One divergence fails every row that needs the run, without another try."""

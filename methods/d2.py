@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
-import torch
 
 from deepcore.checks import UsageError, check_choice, check_positive
 from deepcore.message_passing import Graph, neighbour_graph, pass_forward, pick_and_pass_back
@@ -59,7 +58,7 @@ class D2(CoresetMethod):
         power: of the distance in both kernels: 1 as in the authors' code, 2 as in the paper.
         symmetric: the authors' dense path: edges in both directions, s at least 1e-7.
         normalize: divide the distances of each graph by their median; features far apart need it.
-        device: where distances are computed, as torch names it; None takes CUDA when there is one.
+        device: where distances are computed, as torch names it; None for the run's (`--gpu`).
     """
 
     difficulty: str = "forgetting"
@@ -162,14 +161,13 @@ class D2(CoresetMethod):
                 "graphs: there each row is joined to all others",
                 stacklevel=3,
             )
-        device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
         graph = neighbour_graph(
             run.final_array(Signal.FEATURES),
             rows,
             self.neighbors,
             parts,
             normalize=self.normalize,
-            device=device,
+            device=run.device_for(self.device),
         )
         return graph.symmetric() if self.symmetric else graph
 

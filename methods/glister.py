@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
-import torch
 
 from deepcore.checks import UsageError, check_choice, check_positive
 from deepcore.last_layer import Argmax, LastLayer, MovedGradient
@@ -49,7 +48,7 @@ class Glister(CoresetMethod):
         step: "mean" (DeepCore's design) or "sum" (CORDS) of the picked gradients.
         picks_per_refresh: picks between two computations of v.
         refresh: False never moves the layer: the k largest <g_i, v_0>.
-        device: where it is computed, as torch names it; None takes CUDA when there is one.
+        device: where it is computed, as torch names it; None for the run's (`--gpu`).
     """
 
     eta: float = 0.1
@@ -112,7 +111,7 @@ class Glister(CoresetMethod):
 
     def _pick(self, run: ProxyRun, rows: np.ndarray, val_rows: np.ndarray, k: int) -> np.ndarray:
         """The first k greedy picks among the positions `rows`, as indices into them, in order of picking."""
-        device = torch.device(self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        device = run.device_for(self.device)
         candidates = LastLayer.of(run, rows, device, val=False)
         validation = MovedGradient(LastLayer.of(run, val_rows, device, val=True), self.eta, self.step)
         argmax = Argmax(candidates)

@@ -25,6 +25,7 @@ from deepcore.method import CoresetMethod, ScoreMethod
 from deepcore.progress import Progress
 from deepcore.report import accuracy_report
 from deepcore.results import RowStore, read_row
+from deepcore.seed_runs import SeedRuns
 from deepcore.seeding import stream
 from deepcore.selection import Budget, Selection
 from deepcore.signals import Signal
@@ -471,3 +472,17 @@ def test_close_fractions_have_a_file_and_a_line_each(tmp_path):
     assert len({path.name for path in (tmp_path / "selections").rglob("f*.csv")}) == 3
     assert "52.34562%" in accuracy_report(rows)
     assert "52.34563%" in accuracy_report(rows)
+
+
+def test_methods_compute_on_the_device_of_the_run(tmp_path, monkeypatch):
+    # as on a machine with a GPU under --gpu -1: to ask for CUDA here would fail the row
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    rows = runner(tmp_path, grid("D2", "Glister", everything=False)).run()
+    assert [(row.status, row.error) for row in rows] == [("ok", "")] * 2
+    run = SeedRuns(runner(tmp_path, grid("D2")), 0).of(methods.parse("D2"))
+    assert run.device_for(None) == CPU
+    assert run.device_for("cuda:1") == torch.device("cuda:1")  # a method's own field comes first
+    own_logs = dataclasses.replace(run, device=None)
+    assert own_logs.device_for(None) == torch.device("cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert own_logs.device_for(None) == CPU
