@@ -135,7 +135,7 @@ class ExperimentSpec:
         methods: instances of CoresetMethod.
         fractions: kept, of the train pool.
         nets: target networks; proxy_net scores for all of them.
-        everything: record every signal that is nearly free, not only those asked for.
+        everything: record what methods added later may read, not only what these do.
         label_noise: labels that are flipped.
     """
 

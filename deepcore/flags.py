@@ -181,7 +181,8 @@ def parser() -> argparse.ArgumentParser:
         "--signals",
         choices=("all", "needed"),
         default="all",
-        help="record every nearly free signal, for methods added later, or only what --selection needs",
+        help="record what methods added later may need too (one more forward pass per epoch), "
+        "or only what --selection needs",
     )
     add("--proxy_run", metavar="DIR", help="use exactly this stored proxy run; {seed} stands for the seed")
 

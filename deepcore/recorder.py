@@ -38,11 +38,11 @@ class Recording:
 
     @classmethod
     def of(cls, methods: Iterable[CoresetMethod], *, everything: bool) -> Recording:
-        """What `methods` read; with `everything` also all that costs next to nothing.
+        """What `methods` read; with `everything` all that a method added later may read.
 
-        That is every online trajectory and the final arrays, so that a method added later finds its signals.
-        The post_epoch recording costs a forward pass over the candidates per epoch and is made only when some
-        method reads it; it then holds the loss at least.
+        That is every online trajectory, the final arrays, and the post_epoch loss, which costs a forward pass
+        over the candidates per epoch. Otherwise post_epoch is made only when some method reads it; it then
+        holds the loss at least.
         """
         asked: dict[str, set[Signal]] = {
             "online": set(),
@@ -56,7 +56,7 @@ class Recording:
             asked["final"] |= (stored | stored_val) & set(FINAL)
             asked[method.mode] |= stored - set(FINAL)
             asked["val"] |= stored_val - set(FINAL)
-        if asked["post_epoch"]:
+        if asked["post_epoch"] or everything:
             asked["post_epoch"].add(Signal.LOSS)
         if everything:
             asked["online"] |= set(TRAJECTORIES)

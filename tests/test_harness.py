@@ -15,6 +15,7 @@ from tiny import SHORT, images, short
 
 import methods
 from deepcore import harness as harness_module
+from deepcore import proxy_engine
 from deepcore import train as train_module
 from deepcore.checks import StoredMismatch, UsageError
 from deepcore.comparison import compare_rows
@@ -486,3 +487,22 @@ def test_methods_compute_on_the_device_of_the_run(tmp_path, monkeypatch):
     assert own_logs.device_for(None) == torch.device("cuda")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert own_logs.device_for(None) == CPU
+
+
+def test_a_method_added_later_reads_the_same_proxy(tmp_path, monkeypatch):
+    trained = []
+    real = proxy_engine.train
+    monkeypatch.setattr(proxy_engine, "train", lambda *a, **k: trained.append(1) or real(*a, **k))
+    runner(tmp_path, grid("Random")).run()
+    assert (trained, list(tmp_path.glob("proxies/*"))) == ([], [])  # it reads nothing, whatever is recorded
+    first = runner(tmp_path, grid("Forgetting")).run()
+    later = runner(tmp_path, grid("Forgetting", "CLD", "D2", "Glister", "LTC", "TDDS")).run()
+    assert trained == [1]
+    assert {row.proxy_run for row in later} == {first[0].proxy_run}
+    assert {row.status for row in later} == {"ok"}
+    runner(tmp_path, grid("Forgetting", "CLD:record=online", everything=False)).run()
+    assert trained == [1]
+    folder = tmp_path / "needed"
+    for names in (["Forgetting"], ["Forgetting", "CLD"]):
+        runner(folder, grid(*names, everything=False)).run()
+    assert trained == [1] * 3  # what was needed first is not what is needed later

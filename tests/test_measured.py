@@ -244,13 +244,27 @@ def test_adding_a_method_changes_what_is_shared_and_runs_nothing_again(tmp_path,
 
 
 def test_methods_that_read_different_runs_share_nothing(tmp_path):
-    early = grid(tmp_path, "EL2N")  # records online alone
-    late = grid(tmp_path, "CLD")  # trains another proxy, with passes after each epoch
+    early = grid(tmp_path, "EL2N", everything=False)  # records online alone
+    late = grid(tmp_path, "CLD", everything=False)  # trains another proxy, with passes after each epoch
     assert early[0].proxy_run != late[0].proxy_run
     together = bills([*early, *late])
     for name, alone in (("EL2N", bills(early)), ("CLD", bills(late))):
         assert together[name, FRACTION].shared == alone[name, FRACTION].shared
         assert together[name, FRACTION].marginal == alone[name, FRACTION].marginal
+
+
+def test_passes_for_methods_to_come_are_shared_and_not_alone(tmp_path):
+    (first,) = grid(tmp_path / "all", "Forgetting")
+    (bare,) = grid(tmp_path / "needed", "Forgetting", everything=False)
+    n, sweeps = first.n, T_PROXY
+    # row 0 in both; with all, a pass after every epoch, of which the last gives the final arrays too
+    assert first.passes["proxy"]["record"] == n * (1 + sweeps)
+    assert (bare.passes["proxy"]["record"], bare.passes["proxy"]["encode"]) == (n, 0)
+    assert (first.recorded["post_epochs"], bare.recorded["post_epochs"]) == (sweeps, 0)
+    assert (first.reads, first.reads["post_epochs"]) == (bare.reads, 0)
+    of_all, of_needed = bills([first])["Forgetting", FRACTION], bills([bare])["Forgetting", FRACTION]
+    assert of_all.alone == of_all.marginal == of_needed.alone == of_needed.shared
+    assert of_all.shared == flops(first.passes["proxy"], first.flops_per_example["proxy"]) > of_all.alone
 
 
 def test_repeats_are_the_method_s_own(rows):

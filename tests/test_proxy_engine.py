@@ -266,7 +266,10 @@ def test_recording_of_methods():
     assert everything.covers(needed)
     assert not needed.covers(everything)
     assert Recording.from_dict(everything.to_dict()) == everything
-    assert Recording.of([methods.parse("Random")], everything=True).post_epoch == frozenset()
+    online = [methods.parse("Forgetting")]
+    assert Recording.of(online, everything=False) == Recording(online=frozenset({Signal.MARGIN}))
+    # whatever is asked first, CLD finds its signals later
+    assert Recording.of(online, everything=True) == everything
 
 
 @pytest.mark.parametrize("change", ["lost", "another"])
