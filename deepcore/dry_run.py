@@ -18,10 +18,9 @@ from deepcore.files import check_folder
 from deepcore.flops import flops_per_example
 from deepcore.harness import Cell, Harness
 from deepcore.meter import Meter
-from deepcore.proxy_engine import find_stored
+from deepcore.preflight import ProxyPlan, needs, proxy_plans
 from deepcore.seed_runs import bare_run
 from deepcore.selection import Budget
-from deepcore.signals import Signal
 from deepcore.threads import threads_for
 from deepcore.train import Plan, batch_bounds, evaluate, train
 
@@ -38,15 +37,14 @@ def describe(harness: Harness) -> list[str]:
     lines = [f"{total} rows, {total - len(pending)} of them finished, into {harness.folder}"]
     seconds, disk = 0.0, 0
     timed = functools.cache(functools.partial(probe, data, harness.device))
-    for seed in spec.seeds:
-        readers = {c.method for c in pending if c.seed == seed and c.method.needs | c.method.needs_val}
-        for repeat in range(max((method.repeats_needed for method in readers), default=0)):
-            run = _proxy(harness, seed, repeat)
-            lines.append(run.line)
-            if run.steps:
-                step, row = timed(spec.proxy_net, spec.proxy, len(harness.splits[seed].train))
-                seconds += run.steps * step + run.sweeps * row
-                disk += run.disk
+    plans = proxy_plans(harness, pending)
+    for plan in plans:
+        run = _proxy(harness, plan)
+        lines.append(run.line)
+        if plan.state != "found":
+            step, row = timed(spec.proxy_net, spec.proxy, len(harness.splits[plan.seed].train))
+            seconds += run.steps * step + run.sweeps * row
+            disk += plan.disk
     by_size = Counter((cell.net, *_size_and_plan(harness, cell)) for cell in pending)
     for (net, size, plan), count in by_size.items():
         trainings = f"{count} target training" + ("s" if count > 1 else "")
@@ -57,39 +55,35 @@ def describe(harness: Harness) -> list[str]:
     lines.append(
         f"disk for the recordings: {disk / 1e6:,.1f} MB; time: about {_duration(seconds)} on this machine"
     )
+    found = list(needs(harness, pending, plans))
+    of_memory = [need for need in found if need.place != "disk"]
+    if of_memory:
+        lines.append(f"memory: {max(of_memory, key=lambda need: need.needed / max(need.available, 1))}")
+    lines += [f"this would be refused: {need}: {need.remedy}" for need in found if not need.fits]
     return lines
 
 
 class _Proxy(NamedTuple):
-    """A line on a proxy run, and what it is still to take: steps, forward passes, bytes on disk."""
+    """A line on a proxy run, and what it takes: steps, forward passes."""
 
     line: str
-    steps: int = 0
-    sweeps: int = 0
-    disk: int = 0
+    steps: int
+    sweeps: int
 
 
-def _proxy(harness: Harness, seed: int, repeat: int) -> _Proxy:
+def _proxy(harness: Harness, plan: ProxyPlan) -> _Proxy:
     """The proxy run of a seed, or one of its short repeats."""
-    spec, recording = harness.proxy_spec(seed, repeat), harness.recording_of(repeat)
-    store = find_stored(harness.folder / "proxies", spec, recording)
-    state = "found" if store and store.is_done else "to resume" if store else "to train"
-    n, q = len(harness.splits[seed].train), len(harness.splits[seed].val)
+    spec, recording, split = plan.spec, plan.recording, harness.splits[plan.seed]
+    n, q = len(split.train), len(split.val)
     steps = spec.epochs * Plan.of(n, spec.train).per_epoch
-    which = f"repeat {repeat} of the proxy" if repeat else "proxy"
+    which = f"repeat {plan.repeat} of the proxy" if plan.repeat else "proxy"
     line = (
-        f"seed {seed}: {which} {spec.net} {state}: {spec.epochs} epochs, {steps:,} steps of "
+        f"seed {plan.seed}: {which} {spec.net} {plan.state}: {spec.epochs} epochs, {steps:,} steps of "
         f"{spec.train.batch}, {n:,} candidates, {q:,} validation rows"
     )
-    if state == "found":
-        return _Proxy(line)
-    head = nets.build(spec.net, harness.data.train.shape, harness.data.num_classes, seed=0).head
-    width = {Signal.LOGITS: head.out_features, Signal.FEATURES: head.in_features}
-    final = (n + q) * sum(width[signal] for signal in recording.final)
-    disk = 4 * (sum(recording.arrays(n, q).values()) * recording.rows(spec.epochs) + final)
     sweeps = recording.initial + (spec.epochs if recording.post_epoch else bool(recording.final))
     passes = sweeps * n + (recording.rows(spec.epochs) * q if recording.val else 0)
-    return _Proxy(line, steps, passes, disk)
+    return _Proxy(line, steps, passes)
 
 
 def _size_and_plan(harness: Harness, cell: Cell) -> tuple[int, Plan]:

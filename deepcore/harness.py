@@ -23,7 +23,7 @@ from deepcore.label_noise import flip, noise_record
 from deepcore.material import Material
 from deepcore.meter import Meter
 from deepcore.method import CoresetMethod
-from deepcore.preflight import check_methods
+from deepcore.preflight import check_methods, check_resources
 from deepcore.progress import Progress
 from deepcore.proxy import ProxyRun
 from deepcore.proxy_engine import identity, load_named, obtain_proxy
@@ -118,12 +118,15 @@ class Harness:
 
         Raises:
             StoredMismatch: something stored is damaged or does not fit; nothing was overwritten.
+            UsageError: memory or disk would not do; nothing was begun.
             OSError: the disk is full or cannot be written; finished rows stay.
         """
         with locked(self.folder):
             remove_leftovers(self.folder, PARTS)
+            pending = self.pending()
+            check_resources(self, pending)
             rows = []
-            with self.progress.bar(len(self.pending()), "targets") as advance:
+            with self.progress.bar(len(pending), "targets") as advance:
                 for seed in self.spec.seeds:
                     rows += self._run_seed(seed, advance)
             return rows

@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence
 from deepcore.measured import PEAKS, MeasuredBill, measured_bills
 from deepcore.phases import Phase, phases
 from deepcore.results import ResultRow
-from deepcore.sheet import Sheet, first_widths, largest_unit, render_lines, to_csv
+from deepcore.sheet import SIZES, Sheet, first_widths, largest_unit, render_lines, to_csv
 
-SIZES = ("bytes", "kB", "MB", "GB", "TB")
 NOTHING = "no row finished: there is nothing to bill"
 
 

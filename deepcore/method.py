@@ -39,6 +39,7 @@ from deepcore import bills
 from deepcore.checks import DeepcoreError, check_choice, check_finite_scores
 from deepcore.config import to_dict
 from deepcore.material import Material
+from deepcore.resources import Memory
 from deepcore.samplers import SAMPLERS, Sampler
 from deepcore.selection import Budget, Selection
 from deepcore.signals import Signal
@@ -160,6 +161,18 @@ class CoresetMethod(abc.ABC):
         Raises:
             UsageError: one sentence with the remedy.
         """
+
+    def memory(self, pool: ProxyRun, k: int, features: int, epochs: int) -> Memory:
+        """What scoring and selecting take at most, for those who must know before they begin.
+
+        128 bytes a candidate here: a few arrays of numbers and their order. A method that holds more says so.
+
+        Args:
+            pool, epochs: as for `check`.
+            k: the budget, in rows.
+            features: D, of the proxy network.
+        """
+        return Memory(128 * len(pool.ids))
 
     def spec(self) -> dict[str, Any]:
         """Name and fields, as plain JSON values: what identifies the method in rows and files.

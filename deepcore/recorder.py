@@ -95,6 +95,13 @@ class Recording:
         trajectories = bool(self.online | self.post_epoch)
         return Demand(epochs, epochs if self.post_epoch else 0, trajectories, bool(self.final))
 
+    def memory(self, n: int, num_classes: int) -> int:
+        """Bytes on the device, at most: a value per candidate and signal, the logits before for KL_STEP (and
+        their copies in a checkpoint), the buffer of logits and what signals are computed from it with."""
+        modes = (self.online, self.post_epoch)
+        before = sum(Signal.KL_STEP in signals for signals in modes) * 3 * n * num_classes
+        return 4 * (sum(map(len, modes)) * n + before + 8 * min(n * num_classes, BUFFER))
+
     def arrays(self, n: int, q: int) -> dict[str, int]:
         """{file stem: columns} of all trajectories, for n candidates and q validation rows."""
         stems = {f"online_{s.value}": n for s in self.online} | {

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from deepcore.checks import UsageError, check_positive
+from deepcore.resources import Memory
 from deepcore.signals import Signal
 
 if TYPE_CHECKING:
@@ -68,6 +69,11 @@ def check_epochs(method: CoresetMethod, epochs: int) -> None:
             f"{method.name} looks at windows of epochs and has {epochs} of them: record at least "
             f"{LEAST_EPOCHS}"
         )
+
+
+def window_memory(pool: ProxyRun, window: int) -> Memory:
+    """What the windows of `sliding_moments` hold, and what a score takes beside them."""
+    return Memory(8 * (window + 16) * len(pool.ids))
 
 
 def check_windows(epochs: int | None, window: int | None, *, least: int) -> None:

@@ -12,6 +12,7 @@ from deepcore.checks import UsageError, check_choice, check_positive
 from deepcore.correlation import CORRELATIONS, FLAT, check_length, correlate, standardise
 from deepcore.method import Facts, ScoreMethod
 from deepcore.proxy import ProxyRun
+from deepcore.resources import Memory
 from deepcore.signals import Signal
 
 TRAJECTORIES = ("class", "global")
@@ -99,6 +100,13 @@ class CLD(ScoreMethod):
     def check(self, pool: ProxyRun, epochs: int) -> None:
         """UsageError where `first` and `every` leave fewer than 3 differences."""
         check_length(len(self.checkpoints(epochs)) - 1, self.label())
+
+    def memory(self, pool: ProxyRun, k: int, features: int, epochs: int) -> Memory:
+        """Blocks of the candidates, and the validation losses in float64."""
+        batch = min(self.batch, len(pool.ids))
+        block = 40 * (epochs + 1) * min(batch, 2048) if self.correlation == "spearman" else 80 * batch
+        val = 32 * (epochs + 1) * (len(pool.val_ids) + pool.num_classes)
+        return Memory(super().memory(pool, k, features, epochs).host + block + val)
 
     def score(self, run: ProxyRun) -> np.ndarray:
         """The correlations, (N,) float64 in [-1, 1].

@@ -12,7 +12,9 @@ import numpy as np
 from deepcore.checks import UsageError, check_choice, check_positive
 from deepcore.message_passing import Graph, neighbour_graph, pass_forward, pick_and_pass_back
 from deepcore.method import CoresetMethod, Facts, ScoreMethod
+from deepcore.neighbours import BLOCK_BYTES, SPARE
 from deepcore.proxy import ProxyRun
+from deepcore.resources import Memory
 from deepcore.selection import Budget, Selection, class_quotas, cut_lowest, cut_share
 from deepcore.signals import Signal
 from methods.aum import AUM
@@ -43,8 +45,9 @@ class D2(CoresetMethod):
 
     Source: Maharana et al. 2024, "D2 Pruning: Message Passing for Balancing Diversity and Difficulty in Data
     Pruning".
-    Memory: 16 n D bytes and two blocks of 128 MB, n the largest graph (32 n D where float32 does not settle
-    the neighbours), then 80 N kappa + 200 (N + k kappa) bytes. Time: 2 n^2 D FLOPs a graph, and
+    Memory: 16 n D bytes, n the largest graph (32 n D where float32 does not settle the neighbours), and two
+    blocks of 128 MB (or 8 n^2 bytes, if that is less), then 80 N (kappa + 10) + 200 (N + k kappa) bytes
+    (`memory`). Time: 2 n^2 D FLOPs a graph, and
     O((N + k kappa) log N) for the greedy choice.
 
     Attributes:
@@ -115,6 +118,16 @@ class D2(CoresetMethod):
     def resolve(self, fraction: float) -> D2:
         """With beta set for the fraction kept."""
         return self if self.beta is not None else dataclasses.replace(self, beta=cut_share(fraction))
+
+    def memory(self, pool: ProxyRun, k: int, features: int, epochs: int) -> Memory:
+        """By the formula above, of the largest graph, where float32 does not settle its neighbours."""
+        n = len(pool.ids)
+        nodes = int(np.bincount(pool.labels).max()) if self.graph == "class" else n
+        distances = 32 * nodes * features + min(8 * nodes**2, 2 * BLOCK_BYTES)
+        edges = n * self.neighbors * (2 if self.symmetric else 1)
+        greedy = 80 * (n * SPARE + edges) + 200 * (n + k * self.neighbors)
+        smaller = "graph=class" if self.graph == "global" else ""
+        return Memory(super().memory(pool, k, features, epochs).host + greedy, distances, smaller)
 
     def select(self, run: ProxyRun, budget: Budget, rng: np.random.Generator) -> Selection:
         """The greedy picks in order, then those that the cut had set aside; `rng` is not used."""

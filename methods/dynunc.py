@@ -9,8 +9,16 @@ import numpy as np
 
 from deepcore.method import Facts, ScoreMethod
 from deepcore.proxy import ProxyRun
+from deepcore.resources import Memory
 from deepcore.signals import Signal
-from deepcore.streams import check_epochs, check_windows, p_true, sliding_moments, windowed_epochs
+from deepcore.streams import (
+    check_epochs,
+    check_windows,
+    p_true,
+    sliding_moments,
+    window_memory,
+    windowed_epochs,
+)
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,10 @@ class DynUnc(ScoreMethod):
     def check(self, pool: ProxyRun, epochs: int) -> None:
         """UsageError for fewer than 3 epochs."""
         check_epochs(self, epochs)
+
+    def memory(self, pool: ProxyRun, k: int, features: int, epochs: int) -> Memory:
+        """A window of candidates in float64."""
+        return window_memory(pool, min(self.window, epochs))
 
     def score(self, run: ProxyRun) -> np.ndarray:
         """Mean windowed deviation, (N,) float64; UsageError for fewer than 3 recorded epochs."""

@@ -11,6 +11,7 @@ from deepcore.checks import UsageError, check_choice, check_positive
 from deepcore.last_layer import Argmax, LastLayer, MovedGradient
 from deepcore.method import CoresetMethod, Facts
 from deepcore.proxy import ProxyRun
+from deepcore.resources import Memory
 from deepcore.selection import Budget, Selection, groups, interleave
 from deepcore.signals import Signal
 from deepcore.threads import threads_for
@@ -37,8 +38,9 @@ class Glister(CoresetMethod):
     Computed in float64, through `<g_i, v> = r_i . (v [1, h_i])`, and only for the candidates that can be the
     best (`deepcore.last_layer.Argmax`): a pick costs at most 2 n C (D+1) + 4 Q C (D+1) FLOPs for n candidates
     and Q validation rows. Gains within 1e-12 of max ||g_i|| ||v|| count as equal, so that duplicates go by id
-    whatever the rounding of a matrix product. Memory: 8 (n + Q)(D + 1 + 3 C) bytes, n the largest class (all
-    N without class balance); never n x C x (D+1), never N x N.
+    whatever the rounding of a matrix product. Memory: at most 16 (n + Q)(D + 1 + 3 C) bytes while features
+    are converted, half of it afterwards, n and Q of the largest class (all N without class balance)
+    (`memory`); never n x C x (D+1), never N x N.
 
     Needs no last layer, since only its move counts. DeepCore's typing error (v never moves) is
     `refresh=False`; CORDS is `step="sum"` with `picks_per_refresh=ceil(k / 15)`.
@@ -88,6 +90,15 @@ class Glister(CoresetMethod):
     def needs_val(self) -> frozenset[Signal]:
         """The same of the validation rows."""
         return self.needs
+
+    def memory(self, pool: ProxyRun, k: int, features: int, epochs: int) -> Memory:
+        """By the formula above."""
+        rows = len(pool.ids) + len(pool.val_ids)
+        if self.class_balanced:
+            rows = int(np.bincount(pool.labels).max() + np.bincount(pool.val_labels).max())
+        size = 16 * rows * (features + 1 + 3 * pool.num_classes)
+        smaller = "" if self.class_balanced else "class_balanced=true"
+        return Memory(super().memory(pool, k, features, epochs).host, size, smaller)
 
     def select(self, run: ProxyRun, budget: Budget, rng: np.random.Generator) -> Selection:
         """The greedy picks; `rng` is not used.

@@ -11,8 +11,9 @@ import numpy as np
 from deepcore.checks import UsageError
 from deepcore.method import Facts, ScoreMethod
 from deepcore.proxy import ProxyRun
+from deepcore.resources import Memory
 from deepcore.signals import Signal
-from deepcore.streams import check_epochs, check_windows, sliding_moments, windowed_epochs
+from deepcore.streams import check_epochs, check_windows, sliding_moments, window_memory, windowed_epochs
 
 # fraction kept: (epochs, window), for CIFAR, as DUAL's authors list them for TDDS; and what holds elsewhere
 _SETTINGS = {0.7: (90, 10), 0.5: (70, 10), 0.3: (60, 20), 0.2: (20, 10), 0.1: (10, 5)}
@@ -85,6 +86,10 @@ class TDDS(ScoreMethod):
     def check(self, pool: ProxyRun, epochs: int) -> None:
         """UsageError for fewer than 3 epochs."""
         check_epochs(self, epochs)
+
+    def memory(self, pool: ProxyRun, k: int, features: int, epochs: int) -> Memory:
+        """A window of candidates in float64."""
+        return window_memory(pool, min(self._set(_ELSEWHERE).window, epochs))
 
     def score(self, run: ProxyRun) -> np.ndarray:
         """The weighted spread, (N,) float64; UsageError for fewer than 3 recorded epochs."""
