@@ -59,7 +59,7 @@ def _row(name: str, cls: type[CoresetMethod]) -> list[str]:
         name,
         cls.paper,
         facts.code if facts else "",
-        facts.rule if facts else (cls.__doc__ or "").split("\n")[0],
+        facts.rule if facts else _summary(cls),
         method.mode if method.needs else "",
         method.keep if scored and sampling != "strata" else "",
         sampling if cls.is_selection else "not a selection",
@@ -69,6 +69,11 @@ def _row(name: str, cls: type[CoresetMethod]) -> list[str]:
         "<br>".join(facts.deviations) if facts else "",
     ]
     return [cell.replace("|", "\\|") or "-" for cell in cells]
+
+
+def _summary(cls: type[CoresetMethod]) -> str:
+    """The first paragraph of the docstring, as one line."""
+    return " ".join((cls.__doc__ or "").split("\n\n")[0].split())
 
 
 def main(arguments: list[str] | None = None) -> int:

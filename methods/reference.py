@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from deepcore.material import Material
-from deepcore.method import CoresetMethod
+from deepcore.method import CoresetMethod, Facts
 from deepcore.proxy import ProxyRun
 from deepcore.selection import Budget, Selection
 from methods.random import Full, Random
@@ -50,6 +50,13 @@ class RS2(Random):
 
     name: ClassVar[str] = "RS2"
     paper: ClassVar[str] = "Okanovic et al., ICLR 2024"
+    facts: ClassVar[Facts] = Facts(
+        code="",
+        rule="every epoch a new uniform draw of k candidates; epochs and steps of a coreset",
+        balance="each draw in each class's quota; the paper: over the whole pool",
+        anchor="tests/test_reference.py::test_rs2_draws_a_balanced_subset_anew_every_epoch",
+        deviations=("each epoch draws from all candidates, one of the two variants of the paper",),
+    )
     is_selection: ClassVar[bool] = False
 
     def select(self, run: ProxyRun, budget: Budget, rng: np.random.Generator) -> Selection:
