@@ -115,11 +115,11 @@ def _draw(
             continue
         wide, narrow = accuracy_figure(of_net), accuracy_figure(of_net, narrow=True)
         save_figure(wide, folder / (f"accuracy-{net}" if len(nets) > 1 else "accuracy"))
-        caption = (
-            "Test accuracy after the last step: mean, and one sample standard deviation over seeds. Minus "
-            "Random: mean difference over the same seeds, and its 95% interval. Dashed, dotted or hollow: "
-            "not a selection."
-        )
+        caption = "Test accuracy after the last step: mean, and one sample standard deviation over seeds."
+        if len(wide.axes) > 1:
+            caption += " Minus Random: mean difference over the same seeds, and its 95% interval."
+        if not all(entry.is_selection for comparison in of_net for entry in comparison.entries):
+            caption += " Dashed, dotted or hollow: not a selection."
         drawings[net] = Drawing(inline_svg(wide, f"{net}-w"), inline_svg(narrow, f"{net}-n"), caption)
     return drawings
 

@@ -121,6 +121,18 @@ def test_every_table_is_there_in_four_forms(run):
     assert {path.name for path in (folder / "figures").iterdir()} == {"accuracy.png", "accuracy.svg"}
 
 
+def test_the_caption_speaks_of_what_is_drawn(run, tmp_path):
+    def caption(path):
+        return re.search("<figcaption>(.*?)</figcaption>", path.read_text())[1]
+
+    for words in ("one sample standard deviation", "Minus Random: ", "Dashed, dotted or hollow"):
+        assert words in caption(run[2])
+    few = runner(tmp_path, grid("AUM", "Random"))  # one seed: no intervals; no reference
+    assert caption(write_report(few, few.run())) == (
+        "Test accuracy after the last step: mean, and one sample standard deviation over seeds."
+    )
+
+
 def test_several_nets_have_tables_and_figures_each(tmp_path):
     harness = runner(tmp_path, grid("Random", "RS2", nets=("MLP", "LeNet")))
     path = write_report(harness, harness.run())
