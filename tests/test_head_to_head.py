@@ -14,6 +14,7 @@ from benchmarks.grids import GRIDS, Grid, Part
 from benchmarks.paper_numbers import PAPER, paper_table, printed
 from benchmarks.rows_csv import from_csv, to_csv
 from deepcore import data as datasets
+from deepcore.checks import UsageError
 from deepcore.comparison import compare_rows
 from deepcore.config import RECIPES, LabelNoise
 from tests.rows import rows_of
@@ -123,10 +124,23 @@ def test_what_holds_on_this_machine_and_on_another(finished):
     assert not holds(status="failed", error="diverged")
 
 
-def test_a_failed_row_is_told(tmp_path, monkeypatch, capsys):
+def test_a_failed_row_is_told_and_the_others_are_kept(tmp_path, monkeypatch, capsys):
+    few = dataclasses.replace(TINY, parts=(Part(("Random", "EL2N"), (0.1,), 1),))
+    monkeypatch.setitem(grids.GRIDS, "tiny", few)
+
+    def broken(self, run):
+        raise UsageError("no score today")
+
+    monkeypatch.setattr(methods.get("EL2N"), "score", broken)
+    assert head_to_head.main(["tiny", "--save_path", str(tmp_path)]) == 1
+    assert "failed: seed 0: EL2N, 10%: no score today" in capsys.readouterr().err
+    assert [row.label for row in rows_in(tmp_path)] == ["Random"]
+
+
+def test_what_cannot_work_is_refused_before_anything_is_run(tmp_path, monkeypatch, capsys):
     few = dataclasses.replace(TINY, parts=(Part(("Random", "CLD:first=1"), (0.1,), 1),))
     monkeypatch.setitem(grids.GRIDS, "tiny", few)
-    assert head_to_head.main(["tiny", "--save_path", str(tmp_path)]) in (1, 2)  # 2: refused before it is run
+    assert head_to_head.main(["tiny", "--save_path", str(tmp_path)]) == 2
     assert "CLD:first=1" in capsys.readouterr().err
 
 
