@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Checkpoint:
-    """Saves network, optimiser, hooks and meter after an epoch, atomically, and restores them.
+    """Saves network, optimiser, loss scaling, hooks and meter after an epoch, atomically, and restores them.
 
     Args:
         path: the file; its folder exists.
@@ -33,7 +33,13 @@ class Checkpoint:
         self._last = time.monotonic()
 
     def save(
-        self, epoch: int, net: Net, optimizer: torch.optim.Optimizer, hooks: Sequence[Hook], meter: Meter
+        self,
+        epoch: int,
+        net: Net,
+        optimizer: torch.optim.Optimizer,
+        scaler: torch.amp.GradScaler,
+        hooks: Sequence[Hook],
+        meter: Meter,
     ) -> None:
         """Record that `epoch` epochs are done, if it is time."""
         if time.monotonic() - self._last < self.every_seconds:
@@ -42,6 +48,7 @@ class Checkpoint:
             "epoch": epoch,
             "net": net.state_dict(),
             "optimizer": optimizer.state_dict(),
+            "scaler": scaler.state_dict(),
             "hooks": [hook.state() for hook in hooks],
             "meter": meter.state(),
         }
@@ -50,7 +57,14 @@ class Checkpoint:
         write_bytes(self.path, buffer.getvalue())
         self._last = time.monotonic()
 
-    def restore(self, net: Net, optimizer: torch.optim.Optimizer, hooks: Sequence[Hook], meter: Meter) -> int:
+    def restore(
+        self,
+        net: Net,
+        optimizer: torch.optim.Optimizer,
+        scaler: torch.amp.GradScaler,
+        hooks: Sequence[Hook],
+        meter: Meter,
+    ) -> int:
         """Load what is there into the arguments and return the epochs done; 0 when there is nothing.
 
         Raises:
@@ -62,6 +76,7 @@ class Checkpoint:
             state = torch.load(self.path, map_location="cpu", weights_only=True)
             net.load_state_dict(state["net"])
             optimizer.load_state_dict(state["optimizer"])
+            scaler.load_state_dict(state.get("scaler", {}))  # checkpoints before it are of fp32
             for hook, saved in zip(hooks, state["hooks"], strict=True):
                 hook.load(saved)
             meter.load(state["meter"])

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SCHEDULERS = ("MultiStepLR", "CosineAnnealingLR", "OneCycleLR", "StepLR", "ConstantLR")
 OPTIMIZERS = ("SGD", "Adam", "AdamW")
+PRECISIONS = ("fp32", "bf16", "fp16")
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class TrainSpec:
         milestones: where MultiStepLR multiplies by gamma, as shares of the length (81/164 and 121/164).
         step_size: epochs between StepLR's decays.
         augment: use the data set's augmentation.
+        precision: of the network's body under autocast; weights, the last layer, losses and recorded signals
+            are float32. fp16 needs CUDA.
     """
 
     epochs: int = 164
@@ -60,7 +63,7 @@ class TrainSpec:
         check_positive("step_size", self.step_size, whole=True)
         check_choice("optimizer", self.optimizer, OPTIMIZERS)
         check_choice("scheduler", self.scheduler, SCHEDULERS)
-        check_choice("precision", self.precision, ("fp32",))
+        check_choice("precision", self.precision, PRECISIONS)
         if self.momentum >= 1:
             raise UsageError(f"momentum is {self.momentum}: it must be below 1")
         if self.nesterov and self.optimizer == "SGD" and self.momentum == 0:

@@ -113,7 +113,9 @@ def probe(
             meter = Meter(device)
             train(net, data.train, ids, short, seed=0, device=device, meter=meter)
         start = time.perf_counter()
-        for _ in evaluate(net, data.train, ids, device=device, meter=meter, kind="record"):
+        for _ in evaluate(
+            net, data.train, ids, device=device, meter=meter, kind="record", precision=spec.precision
+        ):
             pass
     return meter.seconds["train"] / steps, (time.perf_counter() - start) / len(ids)
 

@@ -30,7 +30,7 @@ PROXY_FLAGS = {
 FOLDER_FLAGS = ("workers", "image_size", "resize")  # they mean something for folders of images only
 RECIPE_FLAGS = (
     *("epochs", "steps", "optimizer", "lr", "min_lr", "momentum", "nesterov", "weight_decay"),
-    *("scheduler", "gamma", "step_size", "augment"),
+    *("scheduler", "gamma", "step_size", "augment", "precision"),
 )
 
 
@@ -168,6 +168,12 @@ def parser() -> argparse.ArgumentParser:
     add("--gamma", type=float, metavar="X", help="factor of a MultiStepLR or StepLR decay")
     add("--step_size", type=int, metavar="N", help="epochs between StepLR's decays")
     add("--augment", type=yes_or_no, metavar="BOOL", help="use the data set's augmentation")
+    add(
+        "--precision",
+        metavar="NAME",
+        help="fp32, bf16 (mixed, on CPU and GPU) or fp16 (mixed, with loss scaling, on a GPU), of target and "
+        "proxy (default fp32)",
+    )
 
     add = p.add_argument_group("proxy run (defaults: the target's recipe)").add_argument
     add("--selection_epochs", "-se", type=int, metavar="N", help="epochs of the proxy")

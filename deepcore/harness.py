@@ -24,6 +24,7 @@ from deepcore.material import Material
 from deepcore.meter import Meter
 from deepcore.method import CoresetMethod
 from deepcore.preflight import check_methods, check_resources
+from deepcore.precision import check_precision
 from deepcore.progress import Progress
 from deepcore.proxy import ProxyRun
 from deepcore.proxy_engine import identity, load_named, obtain_proxy
@@ -89,6 +90,7 @@ class Harness:
         self.progress, self.proxy_folder = progress, proxy_folder
         self.rows = RowStore(folder / "rows")
         self._said: set[str] = set()
+        check_precision(spec.target.precision, device)
         self.recording = Recording.of(spec.methods, everything=spec.everything)
         self.splits = {
             seed: make_split(data.train.labels, val_fraction=spec.val_fraction, seed=seed)
@@ -218,7 +220,12 @@ class Harness:
                 )
             with meter.timed("test"):
                 accuracy, per_class = class_accuracy(
-                    net, data.test, data.num_classes, device=self.device, meter=meter
+                    net,
+                    data.test,
+                    data.num_classes,
+                    device=self.device,
+                    meter=meter,
+                    precision=spec.precision,
                 )
         checkpoint.remove()
         return _Target(trained, accuracy, per_class, flops, meter)

@@ -162,6 +162,7 @@ def _train_into(
         num_classes=data.num_classes,
         device=device,
         meter=meter,
+        precision=spec.train.precision,
     )
     try:
         with meter.peak(), threads_for(flops["forward"]):

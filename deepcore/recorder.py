@@ -130,9 +130,10 @@ class Recorder(Hook):
         num_classes: int,
         device: torch.device,
         meter: Meter,
+        precision: str = "fp32",
     ) -> None:
         self.store, self.data, self.split, self.recording = store, data, split, recording
-        self.epochs, self.device, self.meter = epochs, device, meter
+        self.epochs, self.device, self.meter, self.precision = epochs, device, meter, precision
         n = len(split.train)
         self.labels = torch.from_numpy(data.labels[split.train]).to(device)
         self.val_labels = torch.from_numpy(data.labels[split.val]).to(device)
@@ -258,7 +259,15 @@ class Recorder(Hook):
                 s: stack.enter_context(self.store.appended(f"{final_stem}_{s.value}", len(rows)))
                 for s in final
             }
-            passes = evaluate(net, self.data, rows, device=self.device, meter=self.meter, kind=kind)
+            passes = evaluate(
+                net,
+                self.data,
+                rows,
+                device=self.device,
+                meter=self.meter,
+                kind=kind,
+                precision=self.precision,
+            )
             for cut, logits, features in passes:
                 found = signals_from_logits(
                     logits,

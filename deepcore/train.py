@@ -17,6 +17,7 @@ from deepcore.config import TrainSpec
 from deepcore.data.record import Rows
 from deepcore.meter import Meter
 from deepcore.nets import Net
+from deepcore.precision import autocast, check_precision, make_scaler
 
 RowsOf = Callable[[int], np.ndarray]  # epoch 0, 1, ... -> (n,) ids
 EVAL_BATCH = 512  # rows per forward-only batch; fixed, so that results do not depend on --batch
@@ -30,7 +31,7 @@ class Hook:
 
     def batch(self, positions: np.ndarray, logits: torch.Tensor, features: torch.Tensor) -> None:
         """After each step, with that step's outputs: positions into the epoch's rows (B,), logits (B, C),
-        features (B, D)."""
+        features (B, D), both float32 on the device. Reading their values here would halt a GPU's queue."""
 
     def epoch_end(self, net: Net, epoch: int) -> None:
         """After epoch 1..T."""
@@ -131,8 +132,9 @@ def train(
     """Train `net` in place with cross-entropy on `rows` of `data`.
 
     Order, augmentation and dropout have a random stream each, keyed by the epoch; a run resumed from
-    `checkpoint` therefore ends with the weights of an uninterrupted one (bit for bit on a CPU in fp32 with as
-    many threads).
+    `checkpoint` therefore ends with the weights of an uninterrupted one, bit for bit on a CPU in fp32 with as
+    many threads. In bf16 or fp16, compiled, or on CUDA it draws the same rows and crops, and its weights
+    agree but for rounding: the kernels chosen there do not promise the same bits twice.
 
     Args:
         net: already initialised; moved to `device`.
@@ -151,29 +153,31 @@ def train(
 
     Raises:
         Diverged: an epoch's losses are not finite; the message names the epoch.
+        UsageError: a precision that the device has not.
     """
+    check_precision(spec.precision, device)
     net.to(device)
     rows_of = rows if callable(rows) else lambda epoch: rows
-    optimizer = make_optimizer(net, spec)
+    optimizer, scaler = make_optimizer(net, spec), make_scaler(spec.precision, device)
     bounds = batch_bounds(max(len(rows_of(0)), 2), spec.batch)
     per_epoch = len(bounds) - 1
     plan = length or Plan.of(bounds[-1], spec)
     epochs = plan.epochs_over(bounds[-1], spec.batch)
     epochs = epochs if stop is None else min(stop, epochs)
     source = _Batches(data, rows_of, weights, spec, plan, bounds, seed, device)
-    start = checkpoint.restore(net, optimizer, hooks, meter) if checkpoint else 0
+    start = checkpoint.restore(net, optimizer, scaler, hooks, meter) if checkpoint else 0
     if start == 0:
         for hook in hooks:
             hook.begin(net)
     for epoch in range(start, epochs):
         with meter.timed("train"), seeding.global_stream(seed, "dropout", epoch):
-            loss = _run_epoch(net, optimizer, source.epoch(epoch), hooks, meter)
+            loss = _run_epoch(net, optimizer, scaler, spec.precision, source.epoch(epoch), hooks, meter)
         if not math.isfinite(loss):
             raise Diverged(f"the losses of epoch {epoch + 1} are not finite: lower --lr (it is {spec.lr:g})")
         for hook in hooks:
             hook.epoch_end(net, epoch + 1)
         if checkpoint:
-            checkpoint.save(epoch + 1, net, optimizer, hooks, meter)
+            checkpoint.save(epoch + 1, net, optimizer, scaler, hooks, meter)
         progress(epoch + 1)
     return TrainResult(epochs, min(plan.steps, epochs * per_epoch))
 
@@ -226,24 +230,40 @@ class _Batches:
             yield _Batch(order[a:b], x, labels[a:b], w, lr_at(first + step, self.spec, self.plan))
 
 
+def _forward(net: Net, x: torch.Tensor, precision: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """(features, logits), float32 both: the body in `precision`, the last layer in float32, so that losses
+    and signals have its resolution."""
+    with autocast(precision, x.device):
+        features = net.features(x)
+    features = features.float()
+    return features, net.head(features)
+
+
 def _run_epoch(
-    net: Net, optimizer: torch.optim.Optimizer, batches: Iterator[_Batch], hooks: Sequence[Hook], meter: Meter
+    net: Net,
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    precision: str,
+    batches: Iterator[_Batch],
+    hooks: Sequence[Hook],
+    meter: Meter,
 ) -> float:
-    """One pass; returns the sum of the batches' losses, read from the device once."""
+    """One pass; returns the sum of the batches' losses. They are read from the device once, and nothing else
+    is: a GPU is never waited for within an epoch."""
     net.train()
     total = None
     for batch in batches:
         for group in optimizer.param_groups:
             group["lr"] = batch.lr
-        features = net.features(batch.inputs)
-        logits = net.head(features)
+        features, logits = _forward(net, batch.inputs, precision)
         if batch.weights is None:
             loss = functional.cross_entropy(logits, batch.labels)
         else:
             loss = (functional.cross_entropy(logits, batch.labels, reduction="none") * batch.weights).mean()
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
         meter.count("train", len(batch.positions))
         for hook in hooks:
             hook.batch(batch.positions, logits.detach(), features.detach())
@@ -269,10 +289,17 @@ def make_optimizer(net: Net, spec: TrainSpec) -> torch.optim.Optimizer:
 
 @torch.no_grad()
 def evaluate(
-    net: Net, data: Rows, rows: np.ndarray, *, device: torch.device, meter: Meter, kind: str
+    net: Net,
+    data: Rows,
+    rows: np.ndarray,
+    *,
+    device: torch.device,
+    meter: Meter,
+    kind: str,
+    precision: str = "fp32",
 ) -> Iterator[tuple[slice, torch.Tensor, torch.Tensor]]:
     """Forward passes in eval mode, without augmentation: (positions into rows, logits, features) batch by
-    batch.
+    batch, float32 both; the network's body runs in `precision`.
 
     The network's training mode is restored when the iterator is exhausted. `kind` is what the meter counts
     them as.
@@ -282,21 +309,24 @@ def evaluate(
     cuts = [slice(a, min(a + EVAL_BATCH, len(rows))) for a in range(0, len(rows), EVAL_BATCH)]
     try:
         for cut, x in zip(cuts, data.batches([rows[cut] for cut in cuts], device=device), strict=True):
-            features = net.features(x)
+            features, logits = _forward(net, x, precision)
             meter.count(kind, len(x))
-            yield cut, net.head(features), features
+            yield cut, logits, features
     finally:
         net.train(was_training)
 
 
 def class_accuracy(
-    net: Net, data: Rows, num_classes: int, *, device: torch.device, meter: Meter
+    net: Net, data: Rows, num_classes: int, *, device: torch.device, meter: Meter, precision: str = "fp32"
 ) -> tuple[float, list[float | None]]:
     """Share of rows of `data` classified right, in [0, 1]: of all, and of each class (None for an absent
     class)."""
     labels = torch.from_numpy(data.labels).to(device)
     right = torch.zeros(len(data), dtype=torch.bool, device=device)
-    for cut, logits, _ in evaluate(net, data, np.arange(len(data)), device=device, meter=meter, kind="test"):
+    passes = evaluate(
+        net, data, np.arange(len(data)), device=device, meter=meter, kind="test", precision=precision
+    )
+    for cut, logits, _ in passes:
         right[cut] = logits.argmax(dim=1) == labels[cut]
     hits = torch.bincount(labels[right], minlength=num_classes).tolist()
     sizes = torch.bincount(labels, minlength=num_classes).tolist()
