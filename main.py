@@ -59,6 +59,7 @@ def run(args: argparse.Namespace) -> int:
         device=device(args.gpu),
         progress=progress,
         proxy_folder=args.proxy_run,
+        compiled=args.compile,
     )
     if args.dry_run:
         print("\n".join(describe(harness)))

@@ -113,7 +113,8 @@ def _notes(done: Sequence[ResultRow]) -> list[str]:
 def _provenance(done: Sequence[ResultRow]) -> list[tuple[str, str]]:
     """Versions, commit and machine; several values where the rows have several."""
     facts = []
-    for name in ("deepcore", "commit", "python", "torch", "numpy", "platform", "device", "cores", "threads"):
+    versions = ("deepcore", "commit", "python", "torch", "numpy")
+    for name in (*versions, "platform", "device", "cores", "threads", "compiled"):
         values = _distinct(str(row.provenance[name]) for row in done if row.provenance.get(name) is not None)
         if values:
             facts.append((name, ", ".join(values)))

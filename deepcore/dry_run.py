@@ -14,6 +14,7 @@ import torch
 from deepcore import nets, seeding
 from deepcore.config import TrainSpec
 from deepcore.data.record import LabeledData
+from deepcore.evaluation import evaluate
 from deepcore.files import check_folder
 from deepcore.flops import flops_per_example
 from deepcore.harness import Cell, Harness
@@ -22,7 +23,7 @@ from deepcore.preflight import ProxyPlan, needs, proxy_plans
 from deepcore.seed_runs import bare_run
 from deepcore.selection import Budget
 from deepcore.threads import threads_for
-from deepcore.train import Plan, batch_bounds, evaluate, train
+from deepcore.train import Plan, batch_bounds, train
 
 PROBE_STEPS = 20
 
@@ -103,7 +104,7 @@ def probe(
     data: LabeledData, device: torch.device, net_name: str, spec: TrainSpec, rows: int
 ) -> tuple[float, float]:
     """Seconds of a training step and of a row's forward pass, measured on up to PROBE_STEPS steps after a
-    warm-up."""
+    warm-up; never compiled."""
     net = nets.build(net_name, data.train.shape, data.num_classes, seed=0)
     ids = np.arange(min(rows, len(data.train), PROBE_STEPS * spec.batch))
     steps = len(batch_bounds(len(ids), spec.batch)) - 1

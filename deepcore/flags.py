@@ -225,12 +225,20 @@ def parser() -> argparse.ArgumentParser:
     add("--quiet", action="store_true", help="the table alone: no lines, no bars")
     add("--dry_run", action="store_true", help="print what would be trained, the disk and the time it takes")
     add("--list", action="store_true", help="print methods, data sets, networks and recipes")
+
+    add = p.add_argument_group("machine").add_argument
     add(
         "--gpu",
         nargs="+",
         type=int,
         metavar="ID",
-        help="CUDA device (default 0 where there is one, else the CPU)",
+        help="CUDA device (default 0 where there is one, else the CPU; -1 is the CPU)",
+    )
+    add(
+        "--compile",
+        action="store_true",
+        help="run the networks through torch.compile (needs g++, on a GPU Triton); the rows are the same but "
+        "for rounding, and say it",
     )
 
     add = p.add_argument_group("the bill").add_argument

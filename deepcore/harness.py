@@ -14,9 +14,11 @@ import torch
 from deepcore import nets, seeding
 from deepcore.checkpoint import Checkpoint
 from deepcore.checks import DeepcoreError, StoredMismatch
+from deepcore.compiling import check_compiler, compile_body
 from deepcore.config import ExperimentSpec, ProxySpec, fingerprint, to_dict
 from deepcore.data.record import LabeledData
 from deepcore.demand import Demand
+from deepcore.evaluation import class_accuracy
 from deepcore.files import locked, remove_leftovers
 from deepcore.flops import flops_per_example
 from deepcore.label_noise import flip, noise_record
@@ -34,7 +36,7 @@ from deepcore.seed_runs import SeedRuns, bare_identity, bill_of, recorded_by
 from deepcore.selecting import selection_folder
 from deepcore.split import make_split
 from deepcore.threads import threads_for
-from deepcore.train import TrainResult, class_accuracy, train
+from deepcore.train import TrainResult, train
 
 TARGET_CHECKPOINT_SECONDS = 60.0  # a target shorter than this is simply run again after a kill
 PARTS = ("proxies", "selections", "rows")  # of the folder of a grid
@@ -59,6 +61,7 @@ class _Target:
     class_accuracy: list[float | None]
     flops: dict[str, int]
     meter: Meter
+    threads: int
 
 
 class Harness:
@@ -71,9 +74,10 @@ class Harness:
         device: where networks and data live.
         progress: lines and bars for the user.
         proxy_folder: a stored proxy run to use instead of looking in `folder`; may contain {seed}.
+        compiled: run the networks through torch.compile; rows do not depend on it, and say it.
 
     Raises:
-        UsageError: a method that could not work here (its `check`).
+        UsageError: a method, a precision or a compiler that could not work here.
     """
 
     def __init__(
@@ -85,12 +89,15 @@ class Harness:
         device: torch.device,
         progress: Progress,
         proxy_folder: str | None = None,
+        compiled: bool = False,
     ) -> None:
         self.spec, self.data, self.folder, self.device = spec, data, folder, device
-        self.progress, self.proxy_folder = progress, proxy_folder
+        self.progress, self.proxy_folder, self.compiled = progress, proxy_folder, compiled
         self.rows = RowStore(folder / "rows")
         self._said: set[str] = set()
         check_precision(spec.target.precision, device)
+        if compiled:
+            check_compiler(device)
         self.recording = Recording.of(spec.methods, everything=spec.everything)
         self.splits = {
             seed: make_split(data.train.labels, val_fraction=spec.val_fraction, seed=seed)
@@ -188,7 +195,7 @@ class Harness:
                 },
                 "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             },
-            provenance=provenance(self.device),
+            provenance=provenance(self.device, threads=target.threads, compiled=self.compiled),
         )
 
     def _train_target(self, cell: Cell, material: Material, name: str) -> _Target:
@@ -199,11 +206,13 @@ class Harness:
         for note in net.notes:
             self._say_once(note)
         flops = flops_per_example(net, data.train.shape)
+        if self.compiled:
+            compile_body(net)
         meter = Meter(self.device)
         checkpoint = Checkpoint(self.folder / f"{name}.pt", every_seconds=TARGET_CHECKPOINT_SECONDS)
         length = material.plan(spec)
         epochs = length.epochs_over(material.size, spec.batch)
-        with meter.peak(), threads_for(flops["forward"]):
+        with meter.peak(), threads_for(flops["forward"]) as threads:
             with self.progress.bar(epochs, f"{cell.net} epochs") as step:
                 trained = train(
                     net,
@@ -228,7 +237,7 @@ class Harness:
                     precision=spec.precision,
                 )
         checkpoint.remove()
-        return _Target(trained, accuracy, per_class, flops, meter)
+        return _Target(trained, accuracy, per_class, flops, meter, threads)
 
     def blank(self, cell: Cell) -> ResultRow:
         """The row of a cell before it is run: what it is of, and its fingerprint."""
@@ -300,6 +309,7 @@ class Harness:
                 device=self.device,
                 say=self.progress.say,
                 progress=lambda epoch: step(),
+                compiled=self.compiled,
             )
 
     def selection_name(self, seed: int) -> str:
@@ -329,7 +339,7 @@ class Harness:
             status="failed",
             error=detail,
             measured={"finished": finished},
-            provenance=provenance(self.device),
+            provenance=provenance(self.device, compiled=self.compiled),
         )
 
     def _tell(self, row: ResultRow) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import torch
 
 from deepcore.checks import UsageError
+from deepcore.nets import Net
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}  # under autocast; fp32 is without
 
@@ -33,3 +34,12 @@ def make_scaler(precision: str, device: torch.device) -> torch.amp.GradScaler:
     """The loss scaling that keeps fp16 gradients from vanishing; for the others it does nothing, and its
     state is empty."""
     return torch.amp.GradScaler(device.type, enabled=precision == "fp16")
+
+
+def forward(net: Net, x: torch.Tensor, precision: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """(features, logits), float32 both: the body in `precision`, the last layer in float32, so that losses
+    and signals have its resolution."""
+    with autocast(precision, x.device):
+        features = net.features(x)
+    features = features.float()
+    return features, net.head(features)

@@ -14,6 +14,7 @@ import torch
 from deepcore import nets, seeding
 from deepcore.checkpoint import Checkpoint
 from deepcore.checks import Diverged, StoredMismatch
+from deepcore.compiling import compile_body
 from deepcore.config import ProxySpec, fingerprint, to_dict
 from deepcore.data.record import LabeledData
 from deepcore.flops import flops_per_example
@@ -49,6 +50,7 @@ def obtain_proxy(
     device: torch.device,
     say: Callable[[str], None] = lambda line: None,
     progress: Callable[[int], None] = lambda epoch: None,
+    compiled: bool = False,
 ) -> ProxyRun:
     """The proxy run of `spec` with at least `recording`: a stored one in `folder`, else trained there.
 
@@ -61,6 +63,7 @@ def obtain_proxy(
         split: of the same seed.
         say: receives one line about what is done.
         progress: called with the number of epochs done.
+        compiled: train through torch.compile; it is the same run.
 
     Raises:
         Diverged: losses that are not finite, now or when it was trained.
@@ -88,7 +91,7 @@ def obtain_proxy(
     verb = "resumes" if store.state_path.exists() else "trains"
     length = f"{spec.epochs} epochs" + (f" of {spec.train.epochs}" if spec.stop else "")
     say(f"seed {spec.seed}: {which} {spec.net} {verb}, {length} on {len(split.train):,} rows")
-    _train_into(store, data, split, spec, recording, device, progress)
+    _train_into(store, data, split, spec, recording, device, progress, compiled)
     return store.load()
 
 
@@ -147,11 +150,14 @@ def _train_into(
     recording: Recording,
     device: torch.device,
     progress: Callable[[int], None],
+    compiled: bool,
 ) -> None:
     """Train, record and close the run, from wherever its checkpoint left it."""
     seed = seeding.key(spec.seed, "proxy", *([spec.repeat] if spec.repeat else []))
     net = nets.build(spec.net, data.train.shape, data.num_classes, seed=seed)
     flops = flops_per_example(net, data.train.shape)
+    if compiled:
+        compile_body(net)
     meter = Meter(device)
     recorder = Recorder(
         store,

@@ -14,13 +14,14 @@ import torch
 from deepcore.checks import Diverged
 from deepcore.data.record import Rows
 from deepcore.demand import Demand
+from deepcore.evaluation import evaluate
 from deepcore.meter import Meter
 from deepcore.method import MODES, CoresetMethod
 from deepcore.nets import Net
 from deepcore.proxy_store import ProxyStore
 from deepcore.signals import FINAL, TRAJECTORIES, Signal, signals_from_logits
 from deepcore.split import Split
-from deepcore.train import Hook, evaluate
+from deepcore.train import Hook
 
 BUFFER = 1 << 24  # logits held before the signals are computed from them (64 MB)
 

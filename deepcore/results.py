@@ -190,8 +190,14 @@ def _wrong_field(row: ResultRow) -> str | None:
     return next((name for name, holds in valid.items() if not holds), None)
 
 
-def provenance(device: torch.device) -> dict[str, Any]:
-    """Versions, commit and hardware of this process."""
+def provenance(device: torch.device, *, threads: int | None = None, compiled: bool = False) -> dict[str, Any]:
+    """Versions, commit and hardware of this process, and how the target was run.
+
+    Args:
+        device: that it was trained on.
+        threads: that it was trained with; None for a target that was not trained.
+        compiled: by torch.compile.
+    """
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name()
     return {
         "deepcore": __version__,
@@ -202,7 +208,8 @@ def provenance(device: torch.device) -> dict[str, Any]:
         "platform": platform.platform(),
         "device": name,
         "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
+        "threads": torch.get_num_threads() if threads is None else threads,
+        "compiled": compiled,
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
     }
 

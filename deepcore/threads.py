@@ -13,11 +13,13 @@ SMALL = 1_000_000
 
 
 @contextlib.contextmanager
-def threads_for(forward_flops: int) -> Iterator[None]:
-    """Run the block on one thread when a forward pass of one example takes fewer FLOPs than SMALL."""
+def threads_for(forward_flops: int) -> Iterator[int]:
+    """Run the block on one thread when a forward pass of one example takes fewer FLOPs than SMALL; gives the
+    number of threads."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1 if forward_flops < SMALL else before)
+    threads = 1 if forward_flops < SMALL else before
+    torch.set_num_threads(threads)
     try:
-        yield
+        yield threads
     finally:
         torch.set_num_threads(before)

@@ -17,10 +17,9 @@ from deepcore.config import TrainSpec
 from deepcore.data.record import Rows
 from deepcore.meter import Meter
 from deepcore.nets import Net
-from deepcore.precision import autocast, check_precision, make_scaler
+from deepcore.precision import check_precision, forward, make_scaler
 
 RowsOf = Callable[[int], np.ndarray]  # epoch 0, 1, ... -> (n,) ids
-EVAL_BATCH = 512  # rows per forward-only batch; fixed, so that results do not depend on --batch
 
 
 class Hook:
@@ -230,15 +229,6 @@ class _Batches:
             yield _Batch(order[a:b], x, labels[a:b], w, lr_at(first + step, self.spec, self.plan))
 
 
-def _forward(net: Net, x: torch.Tensor, precision: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """(features, logits), float32 both: the body in `precision`, the last layer in float32, so that losses
-    and signals have its resolution."""
-    with autocast(precision, x.device):
-        features = net.features(x)
-    features = features.float()
-    return features, net.head(features)
-
-
 def _run_epoch(
     net: Net,
     optimizer: torch.optim.Optimizer,
@@ -255,7 +245,7 @@ def _run_epoch(
     for batch in batches:
         for group in optimizer.param_groups:
             group["lr"] = batch.lr
-        features, logits = _forward(net, batch.inputs, precision)
+        features, logits = forward(net, batch.inputs, precision)
         if batch.weights is None:
             loss = functional.cross_entropy(logits, batch.labels)
         else:
@@ -285,49 +275,3 @@ def make_optimizer(net: Net, spec: TrainSpec) -> torch.optim.Optimizer:
         )
     kind = {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW}[spec.optimizer]
     return kind(parameters, lr=spec.lr, weight_decay=spec.weight_decay, fused=True)
-
-
-@torch.no_grad()
-def evaluate(
-    net: Net,
-    data: Rows,
-    rows: np.ndarray,
-    *,
-    device: torch.device,
-    meter: Meter,
-    kind: str,
-    precision: str = "fp32",
-) -> Iterator[tuple[slice, torch.Tensor, torch.Tensor]]:
-    """Forward passes in eval mode, without augmentation: (positions into rows, logits, features) batch by
-    batch, float32 both; the network's body runs in `precision`.
-
-    The network's training mode is restored when the iterator is exhausted. `kind` is what the meter counts
-    them as.
-    """
-    was_training = net.training
-    net.eval()
-    cuts = [slice(a, min(a + EVAL_BATCH, len(rows))) for a in range(0, len(rows), EVAL_BATCH)]
-    try:
-        for cut, x in zip(cuts, data.batches([rows[cut] for cut in cuts], device=device), strict=True):
-            features, logits = _forward(net, x, precision)
-            meter.count(kind, len(x))
-            yield cut, logits, features
-    finally:
-        net.train(was_training)
-
-
-def class_accuracy(
-    net: Net, data: Rows, num_classes: int, *, device: torch.device, meter: Meter, precision: str = "fp32"
-) -> tuple[float, list[float | None]]:
-    """Share of rows of `data` classified right, in [0, 1]: of all, and of each class (None for an absent
-    class)."""
-    labels = torch.from_numpy(data.labels).to(device)
-    right = torch.zeros(len(data), dtype=torch.bool, device=device)
-    passes = evaluate(
-        net, data, np.arange(len(data)), device=device, meter=meter, kind="test", precision=precision
-    )
-    for cut, logits, _ in passes:
-        right[cut] = logits.argmax(dim=1) == labels[cut]
-    hits = torch.bincount(labels[right], minlength=num_classes).tolist()
-    sizes = torch.bincount(labels, minlength=num_classes).tolist()
-    return sum(hits) / len(data), [h / n if n else None for h, n in zip(hits, sizes, strict=True)]

@@ -17,8 +17,9 @@ from deepcore import train as train_module
 from deepcore.checkpoint import Checkpoint
 from deepcore.checks import Diverged, StoredMismatch, UsageError
 from deepcore.config import TrainSpec
+from deepcore.evaluation import class_accuracy, evaluate
 from deepcore.meter import Meter
-from deepcore.train import Hook, Plan, batch_bounds, class_accuracy, evaluate, examples, lr_at, train
+from deepcore.train import Hook, Plan, batch_bounds, examples, lr_at, train
 
 CPU = torch.device("cpu")
 DATA = images()
