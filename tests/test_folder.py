@@ -228,7 +228,9 @@ def test_the_named_folders(tmp_path):
 def test_sizes_follow_each_other(tmp_path):
     write_folder(tmp_path)
     sizes = [
-        data.load("ImageFolder", data_path=tmp_path, workers=0, image_size=a, resize=b).train._files.crops
+        data.load(
+            "ImageFolder", data_path=tmp_path, workers=0, image_size=a, resize=b
+        ).train.readers._files.crops
         for a, b in ((None, None), (112, None), (112, 112), (None, 300))
     ]
     assert sizes == [Crops(224, 256), Crops(112, 128), Crops(112, 112), Crops(224, 300)]

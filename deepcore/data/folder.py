@@ -11,7 +11,7 @@ from deepcore.checks import UsageError
 from deepcore.data.memory import content_fingerprint
 from deepcore.data.pictures import Crops
 from deepcore.data.record import LabeledData, Source
-from deepcore.data.streaming import FolderRows
+from deepcore.data.streaming import FolderRows, Readers
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 
@@ -78,7 +78,8 @@ def _load(
         )
     if not len(test[0]):
         raise UsageError(f"{root / test_folder} holds no image in the folder of a class")
-    parts = [FolderRows(root, paths, labels, crops, workers) for paths, labels, _ in (train, test)]
+    readers = Readers(root, crops, workers)
+    parts = [FolderRows(readers, paths, labels, size) for paths, labels, _ in (train, test)]
     return LabeledData(
         name=name,
         train=parts[0],
