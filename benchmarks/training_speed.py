@@ -4,6 +4,8 @@ one.
     python benchmarks/training_speed.py --data_path /usr/share/datasets/fashion-mnist
     python benchmarks/training_speed.py --synthetic --images 6000 --repeats 2        a quick look, without
     files
+    python benchmarks/training_speed.py --resnet        ResNet18 on 32x32 images, in fp32 and bf16
+    python benchmarks/training_speed.py --resnet --device cuda --steps 200        the same on a GPU
 
 The usual loop is torchvision's data set with RandomCrop, RandomHorizontalFlip, ToTensor and Normalize in a
 DataLoader (0 workers, and 2 persistent ones), cross_entropy, zero_grad, backward, step of the same SGD. All
@@ -11,11 +13,16 @@ loops train the same network on the same images. They run in turn within one pro
 a warm-up, so that a busy machine slows them alike; ratios are taken within a repeat and their median is
 printed. "recording" is the epoch with every online signal written to disk, without row 0 and the validation
 pass.
+
+With --resnet the usual loop has the network in torch's own memory layout and fp32, as torchvision gives it;
+ours has channels_last. The share of the peak is the FLOPs of a step (2 per multiply-add) by the step's time,
+in parts of the fastest large matrix product seen in the same process and number format.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import statistics
 import sys
@@ -62,7 +69,13 @@ def main() -> None:
     parser.add_argument("--batches", nargs="+", type=int, default=[128, 256])
     parser.add_argument("--images", type=int, default=12_000, help="images of an epoch")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--resnet", action="store_true", help="ResNet18 on 32x32 noise instead of all this")
+    parser.add_argument("--device", type=torch.device, default=CPU, help="of --resnet")
+    parser.add_argument("--steps", type=int, default=3, help="of 128 images, of --resnet, in a repeat")
     args = parser.parse_args()
+    if args.resnet:
+        resnet(args.device, args.steps, args.repeats)
+        return
     data = random_images(args.images) if args.synthetic else load("FashionMNIST", data_path=args.data_path)
     rows = np.arange(min(args.images, len(data.train)))
     lines = []
@@ -101,17 +114,89 @@ def measure(model: str, batch: int, data: LabeledData, rows: np.ndarray, repeats
     return [*speeds, f"{gain:.1f}x", f"{cost:+.1%}"]
 
 
-def our_epoch(model: str, data: LabeledData, rows: np.ndarray, spec: TrainSpec, *, record: bool) -> float:
+def resnet(device: torch.device, steps: int, repeats: int) -> None:
+    """Print the table of ResNet18."""
+    batch = 128
+    data = random_images(steps * batch, (32, 32, 3), 100)
+    rows = np.arange(steps * batch)
+    spec = TrainSpec(batch=batch, epochs=1)
+    bf16 = dataclasses.replace(spec, precision="bf16")
+
+    def ours(spec: TrainSpec, record: bool = False) -> Callable[[], float]:
+        return lambda: our_epoch("ResNet18", data, rows, spec, record=record, device=device)
+
+    loops = {
+        "DataLoader loop, fp32, 0 workers": usual_loop("ResNet18", data, rows, spec, 0, device, plain=True),
+        "DataLoader loop, fp32, 2 workers": usual_loop("ResNet18", data, rows, spec, 2, device, plain=True),
+        "ours, fp32": ours(spec),
+        "ours, bf16": ours(bf16),
+        "ours, bf16, recording": ours(bf16, record=True),
+    }
+    rounds, peaks = [], []
+    for _ in range(repeats + 1):
+        peaks.append([matmul_peak(dtype, device) for dtype in (torch.float32, torch.bfloat16)])
+        rounds.append([loop() for loop in loops.values()])
+    peak = np.max(peaks, axis=0)
+    seconds = np.array(rounds[1:])  # without the warm-up
+    flops = sum(flops_per_example(nets.build("ResNet18", (3, 32, 32), 100, seed=0), (3, 32, 32)).values())
+    speed = len(rows) / np.median(seconds, axis=0)
+    usual = seconds[:, :2].min(axis=1)
+    lines = [
+        [
+            name,
+            f"{speed[i]:,.1f}",
+            f"{np.median(usual / seconds[:, i]):.2f}x",
+            f"{np.median(seconds[:, 2] / seconds[:, i]):.2f}x",
+            f"{speed[i] * flops / peak[int('bf16' in name)]:.0%}",
+        ]
+        for i, name in enumerate(loops)
+    ]
+    print(f"{repeats} repeats of {steps} steps of {batch}, {torch.get_num_threads()} threads, on {device}")
+    print(f"matrix products: fp32 {peak[0] / 1e9:,.0f}, bf16 {peak[1] / 1e9:,.0f} GFLOP/s at best")
+    headers = ["ResNet18, 32x32", "images/s", "over the better loader", "over ours in fp32", "of the peak"]
+    print(tabulate(lines, headers=headers, colalign=["left", *["right"] * 4], disable_numparse=True))
+    costs = np.median(seconds[:, 4] / seconds[:, 3] - 1)
+    print(f"recording costs {costs:+.1%}")
+
+
+def matmul_peak(dtype: torch.dtype, device: torch.device) -> float:
+    """FLOP/s of the fastest of some large matrix products."""
+    best = 0.0
+    for n in (1024, 2048) if device.type == "cpu" else (4096, 8192):
+        a, b = torch.randn(2, n, n, device=device).to(dtype)
+        for _ in range(5):
+            start = clock(device)
+            functional.linear(a, b)
+            best = max(best, 2 * n**3 / (clock(device) - start))
+    return best
+
+
+def clock(device: torch.device) -> float:
+    """Seconds, when all that was asked of the device is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def our_epoch(
+    model: str,
+    data: LabeledData,
+    rows: np.ndarray,
+    spec: TrainSpec,
+    *,
+    record: bool,
+    device: torch.device = CPU,
+) -> float:
     """Seconds of one epoch of deepcore.train, the online recording of every signal included when asked."""
     net = nets.build(model, data.train.shape, data.num_classes, seed=0)
-    hooks, meter = [], Meter(CPU)
+    hooks, meter = [], Meter(device)
     with (
         tempfile.TemporaryDirectory() as folder,
         threads_for(flops_per_example(net, data.train.shape)["forward"]),
     ):
         if record:
             hooks.append(EpochOnly(Path(folder), data, rows, meter))
-        train(net, data.train, rows, spec, seed=0, device=CPU, meter=meter, hooks=hooks)
+        train(net, data.train, rows, spec, seed=0, device=device, meter=meter, hooks=hooks)
     return meter.seconds["train"] + meter.seconds.get("record", 0.0)
 
 
@@ -130,20 +215,27 @@ class EpochOnly(Recorder):
             recording,
             epochs=2,
             num_classes=data.num_classes,
-            device=CPU,
+            device=meter.device,
             meter=meter,
         )
-        self.before["online"] = torch.zeros(len(rows), data.num_classes)
+        self.before["online"] = torch.zeros(len(rows), data.num_classes, device=meter.device)
 
     def begin(self, net: nets.Net) -> None:
         """No row 0."""
 
 
 def usual_loop(
-    model: str, data: LabeledData, rows: np.ndarray, spec: TrainSpec, workers: int
+    model: str,
+    data: LabeledData,
+    rows: np.ndarray,
+    spec: TrainSpec,
+    workers: int,
+    device: torch.device = CPU,
+    *,
+    plain: bool = False,
 ) -> Callable[[], float]:
     """A function that trains one epoch the usual way and returns its seconds; the workers live across
-    epochs."""
+    epochs. With `plain` the network is in torch's own memory layout."""
     transforms = torchvision("transforms")
     recipe = transforms.Compose(
         [
@@ -153,22 +245,31 @@ def usual_loop(
             transforms.Normalize((0.2860,), (0.3530,)),
         ]
     )
-    dataset = Pictures(data.train.inputs[rows, 0].numpy(), data.train.labels[rows], recipe)
+    images = data.train.inputs[rows].permute(0, 2, 3, 1).contiguous()
+    dataset = Pictures(images.squeeze(3).numpy(), data.train.labels[rows], recipe)
     loader = DataLoader(
-        dataset, batch_size=spec.batch, shuffle=True, num_workers=workers, persistent_workers=workers > 0
+        dataset,
+        batch_size=spec.batch,
+        shuffle=True,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=device.type == "cuda",
     )
-    net = nets.build(model, data.train.shape, data.num_classes, seed=0)
+    net = nets.build(model, data.train.shape, data.num_classes, seed=0).to(device)
+    if plain:
+        net = net.to(memory_format=torch.contiguous_format)
     optimizer = make_optimizer(net, spec)
 
     def epoch() -> float:
-        start = time.perf_counter()
+        start = clock(device)
         net.train()
         for x, y in loader:
+            x, y = x.to(device, non_blocking=True), y.to(device, non_blocking=True)
             loss = functional.cross_entropy(net(x), y)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        return time.perf_counter() - start
+        return clock(device) - start
 
     return epoch
 
@@ -187,15 +288,16 @@ class Pictures(Dataset):
         return len(self.data)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        image = Image.fromarray(self.data[index].numpy(), mode="L")
+        image = Image.fromarray(self.data[index].numpy())
         return self.transform(image), int(self.targets[index])
 
 
-def random_images(n: int) -> LabeledData:
-    """Noise of FashionMNIST's shape and augmentation."""
+def random_images(n: int, shape: tuple[int, ...] = (28, 28), classes: int = 10) -> LabeledData:
+    """Noise of FashionMNIST's shape, or another, with the padding of the data sets of that size."""
     rng = np.random.default_rng(0)
-    x, y = rng.integers(0, 256, (n, 28, 28), dtype=np.uint8), np.arange(n) % 10
-    return from_arrays("noise", x, y, x[:100], y[:100], augmentation=Augmentation(pad=2, flip=True))
+    x, y = rng.integers(0, 256, (n, *shape), dtype=np.uint8), np.arange(n) % classes
+    augmentation = Augmentation(pad=shape[0] // 8 if len(shape) > 2 else 2, flip=True)
+    return from_arrays("noise", x, y, x[:100], y[:100], augmentation=augmentation)
 
 
 if __name__ == "__main__":
