@@ -56,6 +56,12 @@ def test_the_body_runs_in_bf16_and_the_last_layer_in_float32(net, training):
     torch.testing.assert_close(logits, plain, rtol=0.1, atol=0.1)  # 8 bits of mantissa
 
 
+@pytest.mark.parametrize("net", nets.NETS)
+def test_every_net_trains_in_bf16(net):
+    model = fit(short(precision="bf16", steps=1, batch=8, lr=0.001), net=net)
+    assert all(torch.isfinite(p).all() and torch.isfinite(p.grad).all() for p in model.parameters())
+
+
 def test_hooks_see_float32_of_the_body_in_bf16_and_weights_stay_float32():
     class Seen(Hook):
         logits, features = [], []
