@@ -1,4 +1,4 @@
-"""What every registered data set owes, on small files in its real format: a new entry is tested on arrival."""
+"""What every registered data set owes, on small files in its format: a new entry is tested on arrival."""
 
 from __future__ import annotations
 
