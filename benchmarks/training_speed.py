@@ -165,9 +165,8 @@ def resnet(device: torch.device, steps: int, repeats: int, now: Callable[[], flo
         ]
         for i, name in enumerate(loops)
     ]
-    print(
-        f"{repeats} repeats of {steps} steps of {batch}, {torch.get_num_threads()} threads, on {device}, {now.__name__}"
-    )
+    setting = f"threads: {torch.get_num_threads()}, on {device}, {now.__name__}"
+    print(f"{repeats} repeats of {steps} x {batch} images, {setting}")
     print(f"matrix products: fp32 {peak[0] / 1e9:,.0f}, bf16 {peak[1] / 1e9:,.0f} GFLOP/s at best")
     headers = ["ResNet18, 32x32", "images/s", "over the better loader", "over ours in fp32", "of the peak"]
     print(tabulate(lines, headers=headers, colalign=["left", *["right"] * 4], disable_numparse=True))
