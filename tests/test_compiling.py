@@ -143,7 +143,7 @@ def test_inductor_itself_trains_and_evaluates():
     check_compiler(CPU)
     data, ended = images(augment=True), []
     for compiled in (False, True):
-        net = nets.build("ResNet9", data.train.shape, 3, seed=0)
+        net = nets.build("LeNet", data.train.shape, 3, seed=0)
         if compiled:
             compile_body(net)
         options = {"seed": 0, "device": CPU, "meter": Meter(CPU)}
