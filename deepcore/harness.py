@@ -25,8 +25,8 @@ from deepcore.label_noise import flip, noise_record
 from deepcore.material import Material
 from deepcore.meter import Meter
 from deepcore.method import CoresetMethod
-from deepcore.preflight import check_methods, check_resources
 from deepcore.precision import check_precision
+from deepcore.preflight import check_methods, check_resources
 from deepcore.progress import Progress
 from deepcore.proxy import ProxyRun
 from deepcore.proxy_engine import identity, load_named, obtain_proxy
