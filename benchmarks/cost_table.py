@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
+from benchmarks.marks import filled, write_or_check  # noqa: E402
 from deepcore.conventions import convention_lines, convention_sheet  # noqa: E402
 from deepcore.costs_report import bills_of, costs_csv, formula_sheet, number_sheet, remarks  # noqa: E402
 from deepcore.measured_report import bill_of_record, render_bills, render_phases  # noqa: E402
@@ -25,7 +25,6 @@ from deepcore.scenario import Scenario  # noqa: E402
 
 README = HERE / "README.md"
 RESULTS = HERE / "results"
-MARKED = re.compile(r"(?<=<!-- table: )(\w+)( -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 
 def tables() -> dict[str, str]:
@@ -57,11 +56,7 @@ def readme() -> str:
         "digits_costs": render_bills(bills, "md"),
         "digits_phases": render_phases(found, "md"),
     }
-    text = README.read_text()
-    missing = set(parts) ^ set(re.findall(r"<!-- table: (\w+) -->", text))
-    if missing:
-        raise SystemExit(f"benchmarks/README.md: marks and tables differ: {', '.join(sorted(missing))}")
-    return MARKED.sub(lambda mark: f"{mark[1]}{mark[2]}{parts[mark[1]]}\n", text)
+    return filled(README, "table", parts)
 
 
 def main() -> int:
@@ -71,16 +66,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; fail when a file is out of date")
     args = parser.parse_args()
     files = {args.folder / name: text for name, text in tables().items()} | {README: readme()}
-    stale = []
-    for path, text in files.items():
-        if not args.check:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        elif not path.exists() or path.read_text() != text:
-            stale.append(path.name)
-    for name in stale:
-        print(f"{name} is out of date: run python benchmarks/cost_table.py")
-    return 1 if stale else 0
+    return write_or_check(files, check=args.check, command="python benchmarks/cost_table.py")
 
 
 if __name__ == "__main__":

@@ -125,15 +125,21 @@ def pareto_figure(
     return figure
 
 
-def save_figure(figure: Figure, stem: Path) -> list[Path]:
-    """Write `stem`.png and `stem`.svg, the same bytes for the same figure; returns the paths."""
+def save_figure(figure: Figure, stem: Path, *, about: str | None = None) -> list[Path]:
+    """Write `stem`.png and `stem`.svg, the same bytes for the same figure; returns the paths.
+
+    Args:
+        figure: to write.
+        stem: of the paths.
+        about: kept in both files as their description.
+    """
     from matplotlib import rc_context
 
     stem.parent.mkdir(parents=True, exist_ok=True)
     paths = [stem.with_name(stem.name + suffix) for suffix in (".png", ".svg")]
     with rc_context({"svg.hashsalt": "deepcore", "svg.fonttype": "none"}):
-        figure.savefig(paths[0], metadata={"Software": None})
-        figure.savefig(paths[1], metadata={"Date": None, "Creator": None})
+        figure.savefig(paths[0], metadata={"Software": None, "Description": about})
+        figure.savefig(paths[1], metadata={"Date": None, "Creator": None, "Description": about})
     return paths
 
 

@@ -1,0 +1,180 @@
+"""What the scores of a grid look at, and which samples its selections keep.
+
+    python benchmarks/score_study.py fashion --data_path DIR [--save_path runs/fashion] [--publish]
+
+Reads the proxy runs and selections that head_to_head.py left in --save_path; trains nothing. Writes
+GRID_scores.csv there and, with --publish, into benchmarks/results: a line per seed, method, fraction and
+measure. Measures of a score (no fraction): Spearman's correlation with three properties of the candidates.
+Measures of a selection: the mean percentile, 0 to 100 and 50 by chance, of the kept rows in each property.
+Properties, from the same proxy run: `el2n`, the EL2N score; `first_drop`, loss of the untrained network minus
+loss after the first epoch; `last_loss`, after the last epoch; both in evaluation mode. And of CLD's variants
+`first_step`: the share of the sum of squares of a sample's centred differences that its first one has, mean
+over the candidates; 1 / (number of differences) if all were alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from scipy.stats import rankdata  # noqa: E402
+
+from benchmarks.grids import grid_of  # noqa: E402
+from deepcore import data as datasets  # noqa: E402
+from deepcore.checks import UsageError  # noqa: E402
+from deepcore.console import exit_status  # noqa: E402
+from deepcore.files import write_bytes  # noqa: E402
+from deepcore.harness import Harness  # noqa: E402
+from deepcore.method import CoresetMethod  # noqa: E402
+from deepcore.overlap import spearman  # noqa: E402
+from deepcore.progress import Progress  # noqa: E402
+from deepcore.proxy import ProxyRun  # noqa: E402
+from deepcore.seed_runs import SeedRuns  # noqa: E402
+from deepcore.selecting import file_stem  # noqa: E402
+from deepcore.signals import Signal  # noqa: E402
+from methods.cld import CLD  # noqa: E402
+from methods.el2n import EL2N  # noqa: E402
+
+RESULTS = HERE / "results"
+
+
+class Finding(NamedTuple):
+    """One number; `fraction` is None where it is of a score."""
+
+    seed: int
+    method: str
+    fraction: float | None
+    measure: str
+    value: float
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
+    parser.add_argument("grid", metavar="GRID", help="a name")
+    parser.add_argument("--data_path", default="data", metavar="DIR", help="folder of the data set's files")
+    parser.add_argument("--save_path", metavar="DIR", help="of head_to_head.py (default runs/GRID)")
+    parser.add_argument("--publish", action="store_true", help="write into benchmarks/results, too")
+    args = parser.parse_args(argv)
+    args.save_path = args.save_path or f"runs/{args.grid}"
+    return exit_status(lambda: run(args), args.save_path)
+
+
+def run(args: argparse.Namespace) -> int:
+    """The command, without the handling of errors."""
+    grid, folder = grid_of(args.grid), Path(args.save_path)
+    data = datasets.load(grid.dataset, data_path=args.data_path, download=False)
+    found: dict[tuple, Finding] = {}
+    for seed in grid.seeds:
+        for spec in grid.experiments(data, seed):
+            place = folder / f"seed{seed}"
+            harness = Harness(spec, data, place, device=torch.device("cpu"), progress=Progress(quiet=True))
+            if harness.pending():
+                raise UsageError(
+                    f"{place} lacks {len(harness.pending())} rows: run head_to_head.py {grid.name}"
+                )
+            found |= {finding[:4]: finding for finding in findings(harness, seed)}
+    text = to_csv(list(found.values()))
+    for target in (folder, *([RESULTS] if args.publish else [])):
+        write_bytes(target / f"{grid.name}_scores.csv", text.encode())
+        print(target / f"{grid.name}_scores.csv")
+    return 0
+
+
+def to_csv(found: list[Finding]) -> str:
+    """A header and a line per finding, six digits of each value."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(Finding._fields)
+    writer.writerows((*f[:4], f"{f.value:.6g}") for f in found)
+    return text.getvalue()
+
+
+def from_csv(text: str) -> list[Finding]:
+    """The counterpart of `to_csv`."""
+    return [
+        Finding(
+            int(line["seed"]),
+            line["method"],
+            float(line["fraction"]) if line["fraction"] else None,
+            line["measure"],
+            float(line["value"]),
+        )
+        for line in csv.DictReader(io.StringIO(text))
+    ]
+
+
+def findings(harness: Harness, seed: int) -> Iterator[Finding]:
+    """Of every selection method of a harness under a seed, from what is stored."""
+    run = SeedRuns(harness, seed).of(CLD())
+    properties = properties_of(run)
+    percentiles = {name: 100 * (rankdata(value) - 0.5) / len(value) for name, value in properties.items()}
+    for method in harness.spec.methods:
+        if not (method.is_selection and method.uses_fraction):
+            continue
+        label, folder = method.label(), harness.selection_folder(seed, method)
+        if isinstance(method, CLD):
+            yield Finding(seed, label, None, "first_step", first_step(method, run))
+        if (folder / "scores.npz").exists():
+            scores = _column(folder / "scores.npz", "scores", run.ids)
+            for name, value in properties.items():
+                rho = spearman(scores, value)
+                if rho is not None:
+                    yield Finding(seed, label, None, f"rho_{name}", rho)
+        for fraction in harness.spec.fractions:
+            kept = selected(harness, seed, method, fraction)
+            at = np.searchsorted(run.ids, kept)
+            for name, value in percentiles.items():
+                yield Finding(seed, label, fraction, f"kept_{name}", float(value[at].mean()))
+            shared = np.isin(kept, selected(harness, seed, CLD(), fraction))
+            yield Finding(seed, label, fraction, "in_cld", float(shared.mean()))
+
+
+def selected(harness: Harness, seed: int, method: CoresetMethod, fraction: float) -> np.ndarray:
+    """The stored ids of a selection."""
+    path = harness.selection_folder(seed, method) / f"{file_stem(method, fraction)}.npz"
+    with np.load(path, allow_pickle=False) as stored:
+        return stored["ids"]
+
+
+def properties_of(run: ProxyRun) -> dict[str, np.ndarray]:
+    """The three properties, (N,) each."""
+    losses = run.trajectory(Signal.LOSS, "post_epoch", initial=True)
+    return {
+        "el2n": EL2N().score(run),
+        "first_drop": np.asarray(losses[0], np.float64) - losses[1],
+        "last_loss": np.asarray(losses[-1], np.float64),
+    }
+
+
+def first_step(method: CLD, run: ProxyRun) -> float:
+    """Mean over candidates of (d[1] - mean d)^2 / sum_t (d[t] - mean d)^2, d being the differences of the
+    losses at the checkpoints that the method reads."""
+    rows = method.checkpoints(run.epochs)
+    losses = run.trajectory(Signal.LOSS, method.mode, initial=True)
+    steps = np.diff(np.asarray(losses[rows.start : rows.stop : rows.step], np.float64), axis=0)
+    squares = (steps - steps.mean(axis=0)) ** 2
+    total = squares.sum(axis=0)
+    return float((squares[0][total > 0] / total[total > 0]).mean())
+
+
+def _column(path: Path, name: str, ids: np.ndarray) -> np.ndarray:
+    """A column of a stored file of all candidates, in the order of `ids`."""
+    with np.load(path, allow_pickle=False) as stored:
+        if not np.array_equal(stored["ids"], ids):
+            raise UsageError(f"{path} is of other candidates: move it away and run the grid again")
+        return stored[name]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
