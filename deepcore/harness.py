@@ -11,19 +11,14 @@ from pathlib import Path
 
 import torch
 
-from deepcore import nets, seeding
-from deepcore.checkpoint import Checkpoint
 from deepcore.checks import DeepcoreError, StoredMismatch
-from deepcore.compiling import check_compiler, compile_body
+from deepcore.compiling import check_compiler
 from deepcore.config import ExperimentSpec, ProxySpec, fingerprint, to_dict
 from deepcore.data.record import LabeledData
 from deepcore.demand import Demand
-from deepcore.evaluation import class_accuracy
 from deepcore.files import locked, remove_leftovers
-from deepcore.flops import flops_per_example
 from deepcore.label_noise import flip, noise_record
 from deepcore.material import Material
-from deepcore.meter import Meter
 from deepcore.method import CoresetMethod
 from deepcore.precision import check_precision
 from deepcore.preflight import check_methods, check_resources
@@ -35,10 +30,8 @@ from deepcore.results import ResultRow, RowStore, provenance
 from deepcore.seed_runs import SeedRuns, bare_identity, bill_of, recorded_by
 from deepcore.selecting import selection_folder
 from deepcore.split import make_split
-from deepcore.threads import threads_for
-from deepcore.train import TrainResult, train
+from deepcore.target import Target, train_target
 
-TARGET_CHECKPOINT_SECONDS = 60.0  # a target shorter than this is simply run again after a kill
 PARTS = ("proxies", "selections", "rows")  # of the folder of a grid
 
 
@@ -50,18 +43,6 @@ class Cell:
     method: CoresetMethod
     fraction: float | None
     net: str
-
-
-@dataclass(frozen=True)
-class _Target:
-    """A trained target: how long, how good, what it cost."""
-
-    length: TrainResult
-    accuracy: float
-    class_accuracy: list[float | None]
-    flops: dict[str, int]
-    meter: Meter
-    threads: int
 
 
 class Harness:
@@ -198,46 +179,20 @@ class Harness:
             provenance=provenance(self.device, threads=target.threads, compiled=self.compiled),
         )
 
-    def _train_target(self, cell: Cell, material: Material, name: str) -> _Target:
-        """A fresh target on `material`, tested once after its last step; `name` is of its checkpoint."""
-        spec, data = self.spec.target, self.data_of(cell.seed)
-        seed = seeding.key(cell.seed, "target")
-        net = nets.build(cell.net, data.train.shape, data.num_classes, seed=seed)
-        for note in net.notes:
-            self._say_once(note)
-        flops = flops_per_example(net, data.train.shape)
-        if self.compiled:
-            compile_body(net)
-        meter = Meter(self.device)
-        checkpoint = Checkpoint(self.folder / f"{name}.pt", every_seconds=TARGET_CHECKPOINT_SECONDS)
-        length = material.plan(spec)
-        epochs = length.epochs_over(material.size, spec.batch)
-        with meter.peak(), threads_for(flops["forward"]) as threads:
-            with self.progress.bar(epochs, f"{cell.net} epochs") as step:
-                trained = train(
-                    net,
-                    data.train,
-                    material.rows,
-                    spec,
-                    seed=seed,
-                    device=self.device,
-                    meter=meter,
-                    weights=material.weights,
-                    length=length,
-                    checkpoint=checkpoint,
-                    progress=lambda epoch: step(),
-                )
-            with meter.timed("test"):
-                accuracy, per_class = class_accuracy(
-                    net,
-                    data.test,
-                    data.num_classes,
-                    device=self.device,
-                    meter=meter,
-                    precision=spec.precision,
-                )
-        checkpoint.remove()
-        return _Target(trained, accuracy, per_class, flops, meter, threads)
+    def _train_target(self, cell: Cell, material: Material, name: str) -> Target:
+        """A fresh target on `material`; `name` is of its checkpoint."""
+        return train_target(
+            cell.net,
+            self.data_of(cell.seed),
+            material,
+            self.spec.target,
+            seed=cell.seed,
+            device=self.device,
+            checkpoint=self.folder / f"{name}.pt",
+            progress=self.progress,
+            note=self._say_once,
+            compiled=self.compiled,
+        )
 
     def blank(self, cell: Cell) -> ResultRow:
         """The row of a cell before it is run: what it is of, and its fingerprint."""

@@ -8,23 +8,16 @@ from typing import ClassVar
 import numpy as np
 
 from deepcore.checks import check_choice, check_positive
-from deepcore.method import Facts, ScoreMethod
+from deepcore.method import Facts
 from deepcore.proxy import ProxyRun
-from deepcore.resources import Memory
 from deepcore.samplers import BetaWeighted, Sampler
 from deepcore.signals import Signal
-from deepcore.streams import (
-    check_epochs,
-    check_windows,
-    p_true,
-    sliding_moments,
-    window_memory,
-    windowed_epochs,
-)
+from deepcore.streams import check_windows, p_true, sliding_moments, windowed_epochs
+from methods.windowed import Windowed
 
 
 @dataclass(frozen=True)
-class DUAL(ScoreMethod):
+class DUAL(Windowed):
     """Uncertain and hard early in training, then a draw that turns to easy samples as the subset shrinks.
 
     With q[t] = p_y at epoch t, and for each window w of J among the first n epochs its mean and its sample
@@ -88,13 +81,9 @@ class DUAL(ScoreMethod):
     def checkpoints(self, epochs: int) -> range:
         return super().checkpoints(min(epochs, self.epochs or epochs))
 
-    def check(self, pool: ProxyRun, epochs: int) -> None:
-        """UsageError for fewer than 3 epochs."""
-        check_epochs(self, epochs)
-
-    def memory(self, pool: ProxyRun, k: int, features: int, epochs: int) -> Memory:
-        """A window of candidates in float64."""
-        return window_memory(pool, min(self.window, epochs))
+    @property
+    def width(self) -> int:
+        return self.window
 
     def score(self, run: ProxyRun) -> np.ndarray:
         """Difficulty-aware deviation, (N,) float64; UsageError for fewer than 3 recorded epochs."""

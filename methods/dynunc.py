@@ -7,22 +7,15 @@ from typing import ClassVar
 
 import numpy as np
 
-from deepcore.method import Facts, ScoreMethod
+from deepcore.method import Facts
 from deepcore.proxy import ProxyRun
-from deepcore.resources import Memory
 from deepcore.signals import Signal
-from deepcore.streams import (
-    check_epochs,
-    check_windows,
-    p_true,
-    sliding_moments,
-    window_memory,
-    windowed_epochs,
-)
+from deepcore.streams import check_windows, p_true, sliding_moments, windowed_epochs
+from methods.windowed import Windowed
 
 
 @dataclass(frozen=True)
-class DynUnc(ScoreMethod):
+class DynUnc(Windowed):
     """How much the probability of the true class moves within a window of epochs; keep the highest.
 
     With q[t] = p_y at epoch t, and for each of the n-J+1 windows of J consecutive epochs sd_w the sample
@@ -65,13 +58,9 @@ class DynUnc(ScoreMethod):
     def checkpoints(self, epochs: int) -> range:
         return super().checkpoints(min(epochs, self.epochs or epochs))
 
-    def check(self, pool: ProxyRun, epochs: int) -> None:
-        """UsageError for fewer than 3 epochs."""
-        check_epochs(self, epochs)
-
-    def memory(self, pool: ProxyRun, k: int, features: int, epochs: int) -> Memory:
-        """A window of candidates in float64."""
-        return window_memory(pool, min(self.window, epochs))
+    @property
+    def width(self) -> int:
+        return self.window
 
     def score(self, run: ProxyRun) -> np.ndarray:
         """Mean windowed deviation, (N,) float64; UsageError for fewer than 3 recorded epochs."""

@@ -9,11 +9,11 @@ from typing import ClassVar
 import numpy as np
 
 from deepcore.checks import UsageError
-from deepcore.method import Facts, ScoreMethod
+from deepcore.method import Facts
 from deepcore.proxy import ProxyRun
-from deepcore.resources import Memory
 from deepcore.signals import Signal
-from deepcore.streams import check_epochs, check_windows, sliding_moments, window_memory, windowed_epochs
+from deepcore.streams import check_windows, sliding_moments, windowed_epochs
+from methods.windowed import Windowed
 
 # fraction kept: (epochs, window), for CIFAR, as DUAL's authors list them for TDDS; and what holds elsewhere
 _SETTINGS = {0.7: (90, 10), 0.5: (70, 10), 0.3: (60, 20), 0.2: (20, 10), 0.1: (10, 5)}
@@ -21,7 +21,7 @@ _ELSEWHERE = (30, 10)
 
 
 @dataclass(frozen=True)
-class TDDS(ScoreMethod):
+class TDDS(Windowed):
     """How much the change of a sample's prediction varies, late windows first; keep the highest.
 
     step[t] = sum_c | p_{t+1,c} (log(p_{t+1,c} + 1e-8) - log(p_{t,c} + 1e-8)) |, t = 1..n-1 over the first n
@@ -83,13 +83,9 @@ class TDDS(ScoreMethod):
         epochs, window = setting
         return dataclasses.replace(self, window=self.window or window, epochs=self.epochs or epochs)
 
-    def check(self, pool: ProxyRun, epochs: int) -> None:
-        """UsageError for fewer than 3 epochs."""
-        check_epochs(self, epochs)
-
-    def memory(self, pool: ProxyRun, k: int, features: int, epochs: int) -> Memory:
-        """A window of candidates in float64."""
-        return window_memory(pool, min(self._set(_ELSEWHERE).window, epochs))
+    @property
+    def width(self) -> int:
+        return self._set(_ELSEWHERE).window
 
     def score(self, run: ProxyRun) -> np.ndarray:
         """The weighted spread, (N,) float64; UsageError for fewer than 3 recorded epochs."""

@@ -14,8 +14,8 @@ import torch
 from tiny import SHORT, images, short
 
 import methods
-from deepcore import harness as harness_module
 from deepcore import proxy_engine
+from deepcore import target as target_module
 from deepcore import train as train_module
 from deepcore.checks import StoredMismatch, UsageError
 from deepcore.comparison import compare_rows
@@ -97,7 +97,7 @@ def test_the_images_that_train_the_target_are_those_of_the_selected_ids(tmp_path
     np.savez(tmp_path / "d.npz", x_train=x, y_train=y, x_test=x[:30], y_test=y[:30])
     data = load(str(tmp_path / "d.npz"))
     seen = []
-    real = harness_module.train
+    real = target_module.train
 
     def spied(net, rows_data, rows, spec, **options):
         class Watched:
@@ -113,7 +113,7 @@ def test_the_images_that_train_the_target_are_those_of_the_selected_ids(tmp_path
 
         return real(net, Watched(), rows, spec, **options)
 
-    monkeypatch.setattr(harness_module, "train", spied)
+    monkeypatch.setattr(target_module, "train", spied)
     spec = grid("CLD", fractions=(0.25,), target=short(epochs=1, augment=False))
     runner(tmp_path / "runs", spec, data).run()
     (table,) = (tmp_path / "runs" / "selections").glob("*/f0.25.csv")
@@ -130,13 +130,13 @@ def test_the_images_that_train_the_target_are_those_of_the_selected_ids(tmp_path
 def test_the_target_gets_sorted_ids_and_each_its_own_weight(tmp_path, monkeypatch):
     # sorted: the data order of a seed is of positions, so that an order by score would unpair the methods
     got = []
-    real = harness_module.train
+    real = target_module.train
 
     def watch(net, data, rows, *args, **options):
         got.append((rows.tolist(), None if options["weights"] is None else options["weights"].tolist()))
         return real(net, data, rows, *args, **options)
 
-    monkeypatch.setattr(harness_module, "train", watch)
+    monkeypatch.setattr(target_module, "train", watch)
     ids = np.random.default_rng(0).permutation(90)[:40]
     lines = "".join(f"{i},{1 + i}\n" for i in ids)
     (tmp_path / "weighted.csv").write_text("id,weight\n" + lines)
@@ -182,7 +182,7 @@ class TestSpy:
 def test_the_test_set_is_read_once_per_row_after_the_last_step(tmp_path, monkeypatch):
     data = images()
     spy = TestSpy(data.test)
-    real = harness_module.train
+    real = target_module.train
 
     def then_open(*args, **kwargs):
         assert not spy.open
@@ -190,7 +190,7 @@ def test_the_test_set_is_read_once_per_row_after_the_last_step(tmp_path, monkeyp
         spy.open = True
         return result
 
-    monkeypatch.setattr(harness_module, "train", then_open)
+    monkeypatch.setattr(target_module, "train", then_open)
     rows = runner(tmp_path, grid("CLD", "Random"), dataclasses.replace(data, test=spy)).run()
     assert [row.status for row in rows] == ["ok", "ok"]
     assert spy.reads == 2
@@ -202,8 +202,8 @@ def test_the_test_set_is_read_once_per_row_after_the_last_step(tmp_path, monkeyp
 def test_a_finished_row_is_not_run_again_and_more_seeds_add_only_theirs(tmp_path, monkeypatch):
     first = runner(tmp_path, grid("CLD", "Random")).run()
     trained = []
-    real = harness_module.train
-    monkeypatch.setattr(harness_module, "train", lambda *a, **k: trained.append(1) or real(*a, **k))
+    real = target_module.train
+    monkeypatch.setattr(target_module, "train", lambda *a, **k: trained.append(1) or real(*a, **k))
     again = runner(tmp_path, grid("CLD", "Random")).run()
     assert not trained
     assert [r.content() for r in again] == [r.content() for r in first]
@@ -220,8 +220,8 @@ def test_a_finished_row_is_not_run_again_and_more_seeds_add_only_theirs(tmp_path
 
 def test_two_names_of_one_experiment_are_one_training_and_two_lines(tmp_path, monkeypatch):
     trained = []
-    real = harness_module.train
-    monkeypatch.setattr(harness_module, "train", lambda *a, **k: trained.append(1) or real(*a, **k))
+    real = target_module.train
+    monkeypatch.setattr(target_module, "train", lambda *a, **k: trained.append(1) or real(*a, **k))
     names = ["CCS", "CCS:beta=0.1"]  # 0.1 is what CCS resolves to at 20% kept
     for _ in range(2):  # trained, then found
         rows = runner(tmp_path, grid(*names, seeds=(0, 1))).run()
@@ -242,13 +242,13 @@ def test_what_would_count_twice_is_refused(twice):
 
 def test_the_proxy_recipe_does_not_touch_methods_without_proxy(tmp_path, monkeypatch):
     runner(tmp_path, grid("Random")).run()
-    monkeypatch.setattr(harness_module, "train", None)
+    monkeypatch.setattr(target_module, "train", None)
     runner(tmp_path, grid("Random", proxy=short(lr=0.01))).run()
     assert len(RowStore(tmp_path / "rows").all()) == 1
 
 
 def test_a_target_goes_on_from_its_checkpoint_and_leaves_none(tmp_path, monkeypatch):
-    monkeypatch.setattr(harness_module, "TARGET_CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(target_module, "CHECKPOINT_SECONDS", 0.0)
     (whole,) = runner(tmp_path / "whole", grid("Random")).run()
     real, trained = train_module._run_epoch, []
 
@@ -324,14 +324,14 @@ def test_a_diverged_proxy_fails_its_rows_only_and_trains_once(tmp_path):
 
 def test_same_seed_same_start_and_order_for_every_method(tmp_path, monkeypatch):
     starts, seeds = [], []
-    real = harness_module.train
+    real = target_module.train
 
     def watch(net, *args, **options):
         starts.append({k: v.clone() for k, v in net.state_dict().items()})
         seeds.append(options["seed"])
         return real(net, *args, **options)
 
-    monkeypatch.setattr(harness_module, "train", watch)
+    monkeypatch.setattr(target_module, "train", watch)
     runner(tmp_path, grid("CLD", "Random", seeds=(0, 1))).run()
     same = [
         all(torch.equal(a[k], b[k]) for k in a) for a, b in ((starts[0], starts[1]), (starts[0], starts[2]))

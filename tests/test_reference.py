@@ -13,7 +13,7 @@ from test_harness import grid, runner
 from tiny import images, short
 
 import methods
-from deepcore import harness as harness_module
+from deepcore import target as target_module
 from deepcore.config import TrainSpec
 from deepcore.material import Material
 from deepcore.method import CoresetMethod
@@ -29,13 +29,13 @@ REFERENCES = ("Full", "Full@k", "RS2", "ValOnly", "Random+Val")
 def trained(monkeypatch):
     """What reached the training loop: (rows, options) of each target."""
     calls = []
-    real = harness_module.train
+    real = target_module.train
 
     def watch(net, data, rows, spec, **options):
         calls.append((rows, options))
         return real(net, data, rows, spec, **options)
 
-    monkeypatch.setattr(harness_module, "train", watch)
+    monkeypatch.setattr(target_module, "train", watch)
     return calls
 
 
@@ -151,10 +151,10 @@ def test_no_selection_trains_on_validation_rows(tmp_path, trained):
 
 
 def test_an_interrupted_rs2_ends_like_an_undisturbed_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(harness_module, "TARGET_CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(target_module, "CHECKPOINT_SECONDS", 0.0)
     spec = grid("RS2", "Full@k", target=short(epochs=6))
     whole = runner(tmp_path / "whole", spec, images(augment=True)).run()
-    real = harness_module.train
+    real = target_module.train
 
     def interrupted(*args, progress, **options):
         def stop(epoch):
@@ -164,7 +164,7 @@ def test_an_interrupted_rs2_ends_like_an_undisturbed_one(tmp_path, monkeypatch):
 
         return real(*args, progress=stop, **options)
 
-    monkeypatch.setattr(harness_module, "train", interrupted)
+    monkeypatch.setattr(target_module, "train", interrupted)
     for _ in spec.methods:  # RS2, then Full@k
         with pytest.raises(KeyboardInterrupt):
             runner(tmp_path / "stopped", spec, images(augment=True)).run()
