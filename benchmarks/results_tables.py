@@ -25,8 +25,9 @@ from benchmarks.results_sheets import noise_sheet, study_sheet  # noqa: E402
 from deepcore.comparison import rank_table  # noqa: E402
 from deepcore.figures import save_figure  # noqa: E402
 from deepcore.measured import measured_bills  # noqa: E402
-from deepcore.measured_report import render_bills  # noqa: E402
+from deepcore.measured_report import cost_sheet, remarks  # noqa: E402
 from deepcore.report import setting_lines  # noqa: E402
+from deepcore.sheet import Sheet, render_lines  # noqa: E402
 from deepcore.tables import overview_table, ranks_table  # noqa: E402
 
 FIGURES = HERE / "figures"
@@ -64,8 +65,14 @@ def ranks(head: Head) -> str:
 
 
 def costs(head: Head, fraction: float) -> str:
-    """The measured bill at one fraction."""
-    return render_bills(measured_bills([r for r in head.rows if r.fraction in (fraction, None)]), "md")
+    """The measured bill at one fraction, without its seconds: they are of a machine shared with others."""
+    bills = measured_bills([r for r in head.rows if r.fraction in (fraction, None)])
+    sheet = cost_sheet(bills)
+    counted = [i for i, header in enumerate(sheet.headers) if not header.endswith("\ns")]
+    headers = tuple(sheet.headers[i] for i in counted)
+    rows = tuple(tuple(row[i] for i in counted) for row in sheet.rows)
+    lines = [line.partition(" Select s:")[0] for line in remarks(bills)]
+    return f"{Sheet(sheet.title, headers, rows).render('md')}\n\n{render_lines(lines, 'md')}"
 
 
 def settings(published: Published) -> str:

@@ -55,8 +55,10 @@ def first_widths(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple
 
 def render_lines(lines: Sequence[str], output: str) -> str:
     """Remarks below a table: a list in "md", comments in "latex", wrapped lines in "table"."""
-    if output in ("latex", "md"):
-        return "\n".join(f"{'%' if output == 'latex' else '-'} {line}" for line in lines)
+    if output == "latex":
+        return "\n".join(f"% {line}" for line in lines)
+    if output == "md":
+        return "\n".join(f"- {line.replace('*', chr(92) + '*')}" for line in lines)  # no list in the list
     return "\n".join(textwrap.fill(line, WIDTH, subsequent_indent="  ") for line in lines)
 
 
