@@ -37,6 +37,7 @@ from deepcore.comparison import compare_rows, rank_table  # noqa: E402
 from deepcore.console import exit_status  # noqa: E402
 from deepcore.data import LabeledData  # noqa: E402
 from deepcore.files import write_bytes  # noqa: E402
+from deepcore.flags import Parser  # noqa: E402
 from deepcore.harness import Cell, Harness  # noqa: E402
 from deepcore.noise_report import noise_table  # noqa: E402
 from deepcore.progress import Progress  # noqa: E402
@@ -48,10 +49,9 @@ SAME_MACHINE = ("device", "torch", "numpy", "threads")  # of the provenance
 SPREAD = 4.0  # sample standard deviations over seeds
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Returns the exit status: 0, 1 when a row failed or did not verify, 2 for bad input, 130 after
-    Ctrl-C."""
-    parser = argparse.ArgumentParser(
+def make_parser() -> argparse.ArgumentParser:
+    """The flags."""
+    parser = Parser(
         description=__doc__.splitlines()[0], epilog=f"grids: {', '.join(GRIDS)}", allow_abbrev=False
     )
     parser.add_argument("grid", metavar="GRID", help="a name")
@@ -66,7 +66,13 @@ def main(argv: list[str] | None = None) -> int:
         "--verify", action="store_true", help="run a random committed row again and compare; run nothing else"
     )
     parser.add_argument("--row", type=int, metavar="N", help="verify this one, 0 being the first")
-    args = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Returns the exit status: 0, 1 when a row failed or did not verify, 2 for bad input, 130 after
+    Ctrl-C."""
+    args = make_parser().parse_args(argv)
     args.save_path = args.save_path or f"runs/{args.grid}"
     return exit_status(lambda: run(args), args.save_path)
 

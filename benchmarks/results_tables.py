@@ -8,7 +8,6 @@ says which rows it was drawn from and by which matplotlib: by the same one, it i
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from benchmarks.published import Head, Published  # noqa: E402
 from benchmarks.results_sheets import noise_sheet, study_sheet  # noqa: E402
 from deepcore.comparison import rank_table  # noqa: E402
 from deepcore.figures import save_figure  # noqa: E402
+from deepcore.flags import Parser  # noqa: E402
 from deepcore.measured import measured_bills  # noqa: E402
 from deepcore.measured_report import cost_sheet, remarks  # noqa: E402
 from deepcore.report import setting_lines  # noqa: E402
@@ -120,7 +120,7 @@ def figures(published: Published, folder: Path, *, check: bool) -> list[str]:
 
 def main(argv: list[str] | None = None) -> int:
     """Write, or with --check compare; returns 1 when something is out of date."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing; fail when a file is out of date")
     args = parser.parse_args(argv)
     published = Published.read()

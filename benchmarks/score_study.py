@@ -34,6 +34,7 @@ from deepcore import data as datasets  # noqa: E402
 from deepcore.checks import UsageError  # noqa: E402
 from deepcore.console import exit_status  # noqa: E402
 from deepcore.files import write_bytes  # noqa: E402
+from deepcore.flags import Parser  # noqa: E402
 from deepcore.harness import Harness  # noqa: E402
 from deepcore.method import CoresetMethod  # noqa: E402
 from deepcore.overlap import spearman  # noqa: E402
@@ -60,7 +61,7 @@ class Finding(NamedTuple):
 
 def main(argv: list[str] | None = None) -> int:
     """Returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
+    parser = Parser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("grid", metavar="GRID", help="a name")
     parser.add_argument("--data_path", default="data", metavar="DIR", help="folder of the data set's files")
     parser.add_argument("--save_path", metavar="DIR", help="of head_to_head.py (default runs/GRID)")

@@ -219,15 +219,15 @@ def test_the_readings_by_hand(rows):
 
 
 def test_adding_a_method_changes_what_is_shared_and_runs_nothing_again(tmp_path, monkeypatch):
-    from deepcore import harness as harness_module
     from deepcore import proxy_engine
+    from deepcore import target as target_module
 
     first = grid(tmp_path, "CLD", "EL2N")
     stored = {row.fingerprint: dataclasses.asdict(row) for row in RowStore(tmp_path / "rows").all()}
     before = bills(first)
     trained = []
-    real = harness_module.train
-    monkeypatch.setattr(harness_module, "train", lambda *a, **k: trained.append(1) or real(*a, **k))
+    real = target_module.train
+    monkeypatch.setattr(target_module, "train", lambda *a, **k: trained.append(1) or real(*a, **k))
     monkeypatch.setattr(proxy_engine, "train", None)
     after_rows = grid(tmp_path, "CLD", "EL2N", "AUM")
     assert trained == [1]  # AUM's target; no proxy

@@ -9,6 +9,8 @@ import pytest
 
 import main
 import methods
+from benchmarks import head_to_head
+from deepcore import flags
 from deepcore.data import DATASETS
 from deepcore.nets import NETS
 
@@ -80,8 +82,11 @@ def test_commands_and_files_that_the_readme_names_exist():
     root = Path(__file__).resolve().parent.parent
     for name in re.findall(r"`((?:methods|deepcore|tests|benchmarks)/[\w./]+)`", README):
         assert (root / name).exists(), name
-    from deepcore.flags import parser
-
-    known = {option for action in parser()._actions for option in action.option_strings}
+    known = {
+        option
+        for parser in (flags.parser(), head_to_head.make_parser())
+        for action in parser._actions
+        for option in action.option_strings
+    }
     for flag in re.findall(r"(?<![\w-])--[a-z_]+(?![\w*])", README):
         assert flag in known or any(k.startswith(flag) for k in known), flag
