@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deepcore.comparison import Comparison, Entry
@@ -77,10 +76,3 @@ def _draw(ax: Axes, y: int, entry: Entry) -> None:
     end, text, where = (low, "left", 0.9) if mean <= low else (high, "right", -0.9)
     ax.plot([end], [y], "<" if mean <= low else ">", color=colour, markersize=4, clip_on=False, zorder=3)
     ax.text(end + where, y, f"{mean:+.1f}", ha=text, va="center", fontsize=7, color=colour)
-
-
-def forest_files(comparisons: Sequence[Comparison], title: str, stem: Path, about: str) -> list[Path]:
-    """Draw and write PNG and SVG; `about` is kept in both as their description."""
-    from deepcore.figures import save_figure
-
-    return save_figure(forest_figure(comparisons, title), stem, about=about)

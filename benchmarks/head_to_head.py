@@ -15,6 +15,7 @@ import argparse
 import dataclasses
 import os
 import random
+import re
 import statistics
 import sys
 import tempfile
@@ -46,7 +47,10 @@ from deepcore.tables import overview_table, percent, ranks_table, verdict_lines,
 
 RESULTS = HERE / "results"
 SAME_MACHINE = ("device", "torch", "numpy", "threads")  # of the provenance
+COUNTED = ("status", "fingerprint", "n", "q", "k", "epochs", "steps", "reads", "passes", "flipped")
 SPREAD = 4.0  # sample standard deviations over seeds
+FLOOR = 0.01  # of accuracy: three seeds may agree by chance
+PLACE = re.compile(r"(?<![\w.])/[^=:]*")
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -80,6 +84,12 @@ def main(argv: list[str] | None = None) -> int:
 def run(args: argparse.Namespace) -> int:
     """The command, without the handling of errors."""
 
+    if args.row is not None and not args.verify:
+        raise UsageError("--row belongs to --verify: add --verify, or leave out --row")
+    if args.verify and (args.seeds or args.collect or args.publish):
+        raise UsageError("--verify runs a committed row and nothing else: leave out the other flags")
+    if args.collect and args.seeds:
+        raise UsageError("--collect takes every seed that is there: leave out --seeds")
     torch.set_num_threads(1)
     grid = grid_of(args.grid)
     check_seeds(grid, args.seeds or [])
@@ -158,9 +168,7 @@ def write(grid: Grid, rows: Sequence[ResultRow], missing: int, folder: Path, *, 
 
 def without_places(row: ResultRow) -> ResultRow:
     """The row with absolute paths in its command cut to their last part: they are of one machine."""
-    command = [
-        f"PATH/{Path(word).name}" if word.startswith("/") else word for word in row.provenance["command"]
-    ]
+    command = [PLACE.sub(lambda path: f"PATH/{Path(path[0]).name}", w) for w in row.provenance["command"]]
     return dataclasses.replace(row, provenance={**row.provenance, "command": command})
 
 
@@ -181,45 +189,58 @@ def verify(
     spec = dataclasses.replace(spec, methods=(method,), fractions=fractions, everything=False)
     with tempfile.TemporaryDirectory() as folder:
         harness = Harness(spec, data, Path(folder), device=device, progress=progress)
-        cell = Cell(row.seed, method, row.fraction, row.target_net)
-        again = next(r for r in harness.run() if r.fingerprint == harness.blank(cell).fingerprint)
+        blank = harness.blank(Cell(row.seed, method, row.fraction, row.target_net))
+        if blank.fingerprint != row.fingerprint:
+            raise UsageError(
+                f"row {number} of {grid.name} is of fingerprint {row.fingerprint}, this command would run "
+                f"{blank.fingerprint}: other data files, another recipe or another split"
+            )
+        again = next(r for r in harness.run() if r.fingerprint == blank.fingerprint)
     lines, holds = compared(row, again, rows)
     print("\n".join(lines))
     return 0 if holds else 1
 
 
 def compared(row: ResultRow, again: ResultRow, rows: Sequence[ResultRow]) -> tuple[list[str], bool]:
-    """What is equal between a committed row and its repetition, and whether it holds.
+    """What differs between a committed row and its repetition, and whether it holds.
 
-    On the machine and versions of the committed row everything must be equal. Elsewhere sums are rounded
-    otherwise, and a training that is rounded otherwise is another repeat: its accuracy must be within SPREAD
-    sample standard deviations of the seeds' accuracies, and all that is counted still equal.
+    What is counted must be equal. On the machine and versions of the committed row so must the accuracies and
+    what became of flipped labels. Elsewhere sums are rounded otherwise, and a training that is rounded
+    otherwise is another repeat: its accuracy must be within SPREAD sample standard deviations of the seeds'
+    accuracies, or FLOOR.
     """
-    counted = ("status", "fingerprint", "n", "q", "k", "epochs", "steps", "passes")
-    differ = [name for name in counted if not _equal(row, again, name)]
-    lines = [f"{name}: {getattr(row, name)} committed, {getattr(again, name)} now" for name in differ]
+    counted = [name for name in COUNTED if counts(row)[name] != counts(again)[name]]
+    lines = [f"{name}: {counts(row)[name]} committed, {counts(again)[name]} now" for name in counted]
     if again.status != "ok":
         return [*lines, again.error], False
-    found = f"{100 * row.accuracy:.2f}% committed, {100 * again.accuracy:.2f}% now"
-    if (again.accuracy, again.class_accuracy) == (row.accuracy, row.class_accuracy):
-        return [*lines, f"accuracy: {found}, every class equal"], not differ
+    found = f"accuracy: {100 * row.accuracy:.2f}% committed, {100 * again.accuracy:.2f}% now"
+    if outcome(again) == outcome(row):
+        return [*lines, f"{found}, every class equal"], not counted
     here = [name for name in SAME_MACHINE if row.provenance.get(name) != again.provenance.get(name)]
     if not here:
-        return [*lines, f"accuracy: {found}; on the same machine and versions it must be equal"], False
+        lines += [
+            f"{a} committed, {b} now" for a, b in zip(outcome(row), outcome(again), strict=True) if a != b
+        ]
+        return [*lines, f"{found}; on the same machine and versions all of it must be equal"], False
     like = [r.accuracy for r in rows if (r.label, r.fraction) == (row.label, row.fraction)]
-    allowed = SPREAD * statistics.stdev(like) if len(like) > 1 else 0.0
+    allowed = max(FLOOR, SPREAD * statistics.stdev(like) if len(like) > 1 else 0.0)
     other = "; ".join(
         f"{name} {row.provenance.get(name)}, here {again.provenance.get(name)}" for name in here
     )
-    lines.append(f"accuracy: {found}; {100 * allowed:.2f} points are allowed on another machine ({other})")
-    return lines, not differ and abs(row.accuracy - again.accuracy) <= allowed
+    lines.append(f"{found}; {100 * allowed:.2f} points are allowed on another machine ({other})")
+    return lines, not counted and abs(row.accuracy - again.accuracy) <= allowed
 
 
-def _equal(row: ResultRow, again: ResultRow, name: str) -> bool:
-    """Of the passes the target's: the proxy run of a whole grid records more than one method reads."""
-    if name == "passes":
-        return row.passes["target"] == again.passes.get("target")
-    return getattr(row, name) == getattr(again, name)
+def counts(row: ResultRow) -> dict[str, object]:
+    """What no rounding changes. Of the passes the target's: the proxy run of a whole grid records more than
+    one method reads."""
+    values = {name: getattr(row, name) for name in COUNTED if name not in ("passes", "flipped")}
+    return values | {"passes": row.passes.get("target"), "flipped": row.label_noise.get("flipped")}
+
+
+def outcome(row: ResultRow) -> tuple[object, ...]:
+    """What rounding may change."""
+    return row.accuracy, row.class_accuracy, row.label_noise
 
 
 def committed(grid: Grid) -> list[ResultRow]:

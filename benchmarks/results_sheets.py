@@ -83,7 +83,8 @@ def study_sheet(published: Published) -> Sheet:
         (method, *(column(method) for column in columns.values()))
         for method in dict.fromkeys(finding.method for finding in published.study)
     )
-    seeds = len({finding.seed for finding in published.study})
+    counts = [len({f.seed for f in published.study if f.method == method}) for method, *_ in lines]
+    seeds = f"{min(counts)} to {max(counts)}" if min(counts) < max(counts) else f"{max(counts)}"
     return Sheet(
         f"What scores look at and selections keep: Fashion-MNIST, {seeds} seeds", ("method", *columns), lines
     )

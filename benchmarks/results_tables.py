@@ -91,7 +91,17 @@ def settings(published: Published) -> str:
 
 def digest(head: Head) -> str:
     """Of what a figure is drawn from."""
-    drawn = [(c.fraction, e.label, e.accuracy, e.to_random) for c in head.comparisons for e in c.entries]
+    drawn = [
+        (
+            comparison.fraction,
+            entry.label,
+            entry.beside_random,
+            [f"{x:.6g}" for x in (p.difference, p.low, p.high) if x is not None],
+        )
+        for comparison in head.comparisons
+        for entry in comparison.entries
+        if (p := entry.to_random) and p.difference is not None
+    ]
     return hashlib.sha256(repr(drawn).encode()).hexdigest()[:16]
 
 

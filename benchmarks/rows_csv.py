@@ -61,6 +61,8 @@ def from_csv(text: str, name: str = "the file") -> list[ResultRow]:
 
 
 def _row(line: dict[str, str], shared: dict[tuple[str, int], Any]) -> ResultRow:
+    if None in line or None in line.values():
+        raise ValueError("a line with another number of cells than the header")
     fields: dict[str, Any] = {}
     for name, cell in line.items():
         top, *path = name.split(".")

@@ -76,6 +76,12 @@ def flip(data: LabeledData, split: Split, noise: LabelNoise) -> Flipped:
         at = rng.permutation(len(ids))[: int(rate * len(ids) + 0.5)]
         labels[ids[at]] = (labels[ids[at]] + shift[at]) % data.num_classes
         rows[part] = np.sort(ids[at])
+    bare = np.setdiff1d(labels[split.train], labels[split.val])
+    if bare.size:
+        raise UsageError(
+            f"label_noise_val of {noise.val} leaves class {bare[0]} without a validation row: lower it, or "
+            "raise the validation fraction"
+        )
     noisy = dataclasses.replace(
         data,
         train=Relabelled(data.train, labels),

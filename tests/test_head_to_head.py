@@ -114,10 +114,18 @@ def test_what_holds_on_this_machine_and_on_another(finished):
         return head_to_head.compared(row, dataclasses.replace(row, **changes), rows)[1]
 
     assert holds()
+    assert not holds(label_noise={**row.label_noise, "kept": row.label_noise["kept"] + 1})
+    assert holds(label_noise={**row.label_noise, "kept": 0}, provenance=elsewhere)
+    assert not holds(label_noise={**row.label_noise, "flipped": 1}, provenance=elsewhere)
     assert holds(provenance=elsewhere)
     assert not holds(accuracy=row.accuracy + 1e-6)
     assert holds(accuracy=row.accuracy + 1e-6, provenance=elsewhere)
     assert not holds(accuracy=row.accuracy - 0.9, provenance=elsewhere)
+    alike = [dataclasses.replace(row, seed=seed) for seed in range(3)]
+    near = dataclasses.replace(row, accuracy=row.accuracy - 0.009, provenance=elsewhere)
+    assert head_to_head.compared(row, near, alike)[1]  # three seeds alike by chance are no yardstick
+    far = dataclasses.replace(row, accuracy=row.accuracy - 0.011, provenance=elsewhere)
+    assert not head_to_head.compared(row, far, alike)[1]
     assert not holds(steps=row.steps + 1, provenance=elsewhere)
     assert not holds(k=row.k + 1)
     assert not holds(fingerprint="other")
@@ -142,6 +150,23 @@ def test_what_cannot_work_is_refused_before_anything_is_run(tmp_path, monkeypatc
     monkeypatch.setitem(grids.GRIDS, "tiny", few)
     assert head_to_head.main(["tiny", "--save_path", str(tmp_path)]) == 2
     assert "CLD:first=1" in capsys.readouterr().err
+
+
+def test_other_data_are_refused_before_anything_is_run(finished, tmp_path, monkeypatch, capsys):
+    assert head_to_head.main(["tiny", "--save_path", str(finished), "--collect", "--publish"]) == 0
+    monkeypatch.setitem(grids.GRIDS, "tiny", dataclasses.replace(TINY, epochs=5))
+    monkeypatch.setattr(head_to_head.Harness, "run", None)
+    assert head_to_head.main(["tiny", "--verify", "--row", "0"]) == 2
+    assert "other data files, another recipe or another split" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [["--row", "1"], ["--verify", "--publish"], ["--verify", "--seeds", "0"], ["--collect", "--seeds", "0"]],
+)
+def test_flags_that_do_not_go_together(flags, capsys):
+    assert head_to_head.main(["tiny", *flags]) == 2
+    assert "leave out" in capsys.readouterr().err
 
 
 def test_unknown_grid(capsys):
@@ -190,7 +215,10 @@ def test_the_paper_s_numbers_stand_beside_ours():
 
 def test_paths_of_the_machine_are_not_published():
     (row,) = rows_of("Random", 50)
-    row = dataclasses.replace(row, provenance={"command": ["main.py", "--save_path", "/home/me/runs", "0.1"]})
+    row = dataclasses.replace(row, provenance={"command": ["main.py", "--save_path", "/home/me/runs", "0.1",
+                                                 "--data_path=/home/me/d", "file:/home/me/ids.csv", "runs/x",
+                                                 "CLD:every=2"]})  # fmt: skip
     assert head_to_head.without_places(row).provenance["command"] == [
-        *("main.py", "--save_path", "PATH/runs", "0.1"),
+        *("main.py", "--save_path", "PATH/runs", "0.1", "--data_path=PATH/d", "file:PATH/ids.csv", "runs/x"),
+        "CLD:every=2",
     ]

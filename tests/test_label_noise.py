@@ -10,12 +10,16 @@ import pytest
 import torch
 
 import main
+from deepcore import data as datasets
+from deepcore import proxy_engine, target
 from deepcore.checks import UsageError
 from deepcore.config import LabelNoise
 from deepcore.data import from_arrays
 from deepcore.label_noise import flip, noise_record
 from deepcore.noise_report import detection, noise_table
+from deepcore.proxy_store import ProxyStore
 from deepcore.selection import Selection
+from deepcore.signals import Signal
 from deepcore.split import make_split
 from tests.rows import rows_of
 
@@ -156,6 +160,50 @@ def test_a_run_trains_on_the_flipped_labels_and_says_so(tmp_path, capsys):
     assert both
     at = dict(zip(known, shared["labels"], strict=True))
     assert any(at[i] != labels[i] for i in both)
+
+
+def test_proxy_target_and_selection_see_the_flipped_labels_and_the_test_the_clean(tmp_path, monkeypatch):
+    clean = datasets.load("Synthetic", data_path="", download=False)
+    split = make_split(clean.train.labels, val_fraction=clean.val_fraction, seed=0)
+    flipped = flip(clean, split, LabelNoise(0.3)).data
+    assert (flipped.train.labels != clean.train.labels).sum() == int(0.3 * len(split.train) + 0.5)
+    seen = {"target": [], "proxy": [], "test": []}
+
+    def spy(module, name, key, labels):
+        real = getattr(module, name)
+
+        def watch(*args, **kwargs):
+            seen[key].append(labels(args))
+            return real(*args, **kwargs)
+
+        monkeypatch.setattr(module, name, watch)
+
+    spy(target, "train", "target", lambda args: args[1].labels)
+    spy(target, "class_accuracy", "test", lambda args: args[1].labels)
+    spy(proxy_engine, "train", "proxy", lambda args: args[1].labels)
+    assert run(tmp_path, "--selection", "CLD", "D2", "--label_noise", "0.3") == 0
+    for key, count in (("target", 2), ("proxy", 1)):
+        assert len(seen[key]) == count
+        for labels in seen[key]:
+            np.testing.assert_array_equal(labels, flipped.train.labels)
+    for labels in seen["test"]:
+        np.testing.assert_array_equal(labels, clean.test.labels)
+    (folder,) = (tmp_path / "proxies").iterdir()
+    stored = ProxyStore(folder).load()
+    np.testing.assert_array_equal(stored.labels, flipped.train.labels[split.train])
+    np.testing.assert_array_equal(stored.val_labels, clean.train.labels[split.val])
+    # the recorded losses are of the flipped labels: exp(-loss) of row T is the probability of that class
+    logits = torch.from_numpy(np.array(stored.final_array(Signal.LOGITS)))
+    loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(stored.labels), reduction="none")
+    last = np.array(stored.trajectory(Signal.LOSS, "post_epoch"))[-1]
+    np.testing.assert_allclose(last, loss.numpy(), atol=1e-4)
+
+
+def test_a_class_without_a_validation_row_is_refused_before_anything_is_trained():
+    data = blobs(2, 48)
+    split = make_split(data.train.labels, val_fraction=0.01, seed=0)  # one validation row a class
+    with pytest.raises(UsageError, match=r"leaves class [01] without a validation row"):
+        flip(data, split, LabelNoise(val=0.5))  # one of the two
 
 
 def test_noise_is_another_row_and_another_proxy_in_the_same_folder(tmp_path):

@@ -57,6 +57,12 @@ def test_the_table_is_what_other_programs_read(rows):
     assert '"torch"' in shared[0]
 
 
+def test_a_file_cut_short_is_refused(rows):
+    text = to_csv(rows)
+    with pytest.raises(StoredMismatch, match="not a CSV of result rows"):
+        from_csv(text[: text.rindex(",") - 20])
+
+
 @pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "# notes 1: {broken\nlabel\nx\n"])
 def test_another_file_is_refused(text):
     if not text:
