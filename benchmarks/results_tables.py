@@ -3,7 +3,7 @@
     python benchmarks/results_tables.py [--check]
 
 --check writes nothing and fails when something is out of date. Texts are compared byte for byte. A figure
-says which rows it was drawn from and by which matplotlib: by the same one, it is compared byte for byte, too.
+says which rows it was drawn from and by what: by the same versions, it is compared byte for byte, too.
 """
 
 from __future__ import annotations
@@ -108,12 +108,13 @@ def digest(head: Head) -> str:
 def figures(published: Published, folder: Path, *, check: bool) -> list[str]:
     """Draw into the folder, or with `check` name the figures that are not of these rows."""
     import matplotlib
+    import PIL
 
     stale = []
     for name, head in (("fashion", published.fashion), ("digits", published.digits)):
         row = head.rows[0]
         title = f"{row.dataset}, {row.target_net}: what a method's coreset gives beyond a random one"
-        about = f"rows {digest(head)}, matplotlib {matplotlib.__version__}"
+        about = f"rows {digest(head)}, matplotlib {matplotlib.__version__}, Pillow {PIL.__version__}"
         if not check:
             save_figure(forest_figure(head.comparisons, title), folder / f"forest_{name}", about=about)
             continue
