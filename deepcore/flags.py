@@ -69,7 +69,14 @@ def parser() -> argparse.ArgumentParser:
         epilog='Example: python main.py --selection CLD "CLD:first=45,every=2" Random --fraction 0.05 0.1',
         allow_abbrev=False,
     )
-    add = p.add_argument_group("what is compared").add_argument
+    for group in (_data, _compared, _recipe, _proxy, _output, _machine, _bill, _ignored):
+        group(p)
+    return p
+
+
+def _data(p: Parser) -> None:
+    """The data set and its files."""
+    add = p.add_argument_group("data").add_argument
     add("--dataset", metavar="NAME", help="a name of --list, or PATH.npz (default Digits)")
     add("--data_path", default="data", metavar="DIR", help="folder of the data set's files (default data)")
     add("--download", action="store_true", help="fetch missing files into --data_path")
@@ -92,6 +99,11 @@ def parser() -> argparse.ArgumentParser:
         metavar="PX",
         help="shorter side before the central crop (default 256; Tiny: 64)",
     )
+
+
+def _compared(p: Parser) -> None:
+    """What is compared with what."""
+    add = p.add_argument_group("what is compared").add_argument
     add("--model", metavar="NET", help="target network (default: the data set's)")
     add(
         "--cross",
@@ -150,6 +162,9 @@ def parser() -> argparse.ArgumentParser:
     add("--num_exp", type=int, default=5, metavar="N", help="independent seeds (default 5)")
     add("--seed", type=int, default=0, metavar="S", help="experiment e has seed S + e (default 0)")
 
+
+def _recipe(p: Parser) -> None:
+    """Of target and proxy."""
     add = p.add_argument_group("recipe (defaults: the data set's)").add_argument
     add("--recipe", metavar="NAME", help="a named recipe of --list to start from")
     add("--epochs", type=int, metavar="N", help="epochs of target and proxy; milestones scale with them")
@@ -175,6 +190,9 @@ def parser() -> argparse.ArgumentParser:
         "proxy (default fp32)",
     )
 
+
+def _proxy(p: Parser) -> None:
+    """Where the proxy differs from the target."""
     add = p.add_argument_group("proxy run (defaults: the target's recipe)").add_argument
     add("--selection_epochs", "-se", type=int, metavar="N", help="epochs of the proxy")
     add("--selection_batch", "-sb", type=int, metavar="N", help="batch of the proxy")
@@ -192,6 +210,9 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--proxy_run", metavar="DIR", help="use exactly this stored proxy run; {seed} stands for the seed")
 
+
+def _output(p: Parser) -> None:
+    """What is kept and printed."""
     add = p.add_argument_group("output").add_argument
     add(
         "--save_path",
@@ -226,6 +247,9 @@ def parser() -> argparse.ArgumentParser:
     add("--dry_run", action="store_true", help="print what would be trained, the disk and the time it takes")
     add("--list", action="store_true", help="print methods, data sets, networks and recipes")
 
+
+def _machine(p: Parser) -> None:
+    """What it runs on."""
     add = p.add_argument_group("machine").add_argument
     add(
         "--gpu",
@@ -241,6 +265,9 @@ def parser() -> argparse.ArgumentParser:
         "for rounding, and say it",
     )
 
+
+def _bill(p: Parser) -> None:
+    """The analytic bill."""
     add = p.add_argument_group("the bill").add_argument
     add(
         "--costs",
@@ -259,9 +286,11 @@ def parser() -> argparse.ArgumentParser:
         help="of --costs: as the paper prints f and f_large, or 2 per multiply-add in both (default paper)",
     )
 
+
+def _ignored(p: Parser) -> None:
+    """DeepCore's flags that mean nothing here."""
     add = p.add_argument_group("DeepCore's flags without a meaning here (accepted, and said)").add_argument
     short = {"test_interval": "-ti", "test_fraction": "-tf", "selection_test_interval": "-sti",
              "selection_test_fraction": "-stf", "resume": "-r"}  # fmt: skip
     for flag, why in IGNORED_FLAGS.items():
         add(f"--{flag}", *([short[flag]] if flag in short else []), metavar="X", help=why)
-    return p
