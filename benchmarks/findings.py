@@ -46,8 +46,8 @@ def claim(holds: bool, sentence: str) -> str:
 
 def listed(items: Iterable[str]) -> str:
     """a, b and c."""
-    items = list(items)
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else "none"
+    *most, last = [*items] or ["none"]
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def signed(points: float) -> str:
@@ -62,14 +62,12 @@ def at(fractions: Iterable[float]) -> str:
 
 def beside_random(head: Head, label: str) -> str:
     """Where a method is above, below or not distinguishable from Random, with the differences in points."""
+    found = {f: entry for f in head.fractions if (entry := _at(head, label, f))}
     parts = []
     for side, words in (("above", "above"), ("below", "below"), ("", "not told apart from it")):
-        there = [
-            f for f in head.fractions if _at(head, label, f) and _at(head, label, f).beside_random == side
-        ]
-        if there:
-            gaps = listed([f"{_at(head, label, f).to_random.difference:+.1f}" for f in there])
-            parts.append(f"{words} at {at(there)} ({gaps})")
+        gaps = {f: signed(e.to_random.difference) for f, e in found.items() if e.beside_random == side}
+        if gaps:
+            parts.append(f"{words} at {at(gaps)} ({listed(gaps.values())})")
     return "; ".join(parts)
 
 

@@ -83,7 +83,6 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """The command, without the handling of errors."""
-
     if args.row is not None and not args.verify:
         raise UsageError("--row belongs to --verify: add --verify, or leave out --row")
     if args.verify and (args.seeds or args.collect or args.publish):
@@ -115,7 +114,6 @@ def harnesses(
     grid: Grid, data: LabeledData, folder: Path, device: torch.device, progress: Progress, seed: int
 ) -> Iterator[Harness]:
     """The harness of each part of the grid under a seed, all on the seed's folder."""
-
     for spec in grid.experiments(data, seed):
         yield Harness(spec, data, folder / f"seed{seed}", device=device, progress=progress)
 
@@ -124,7 +122,6 @@ def collect(
     grid: Grid, data: LabeledData, folder: Path, device: torch.device, progress: Progress
 ) -> tuple[list[ResultRow], int, list[str]]:
     """The grid's finished rows, each once; how many are missing; what is known of those that failed."""
-
     found, failed = {}, {}
     for seed in grid.seeds:
         for harness in harnesses(grid, data, folder, device, progress, seed):
@@ -140,7 +137,6 @@ def collect(
 
 def report(grid: Grid, rows: Sequence[ResultRow]) -> str:
     """Accuracies by fraction, ranks, worst classes, flipped labels, the paper's beside ours."""
-
     if not rows:
         return f"{grid.name}: no row is finished"
     comparisons, net = compare_rows(rows), rows[0].target_net
@@ -154,7 +150,6 @@ def report(grid: Grid, rows: Sequence[ResultRow]) -> str:
 
 def write(grid: Grid, rows: Sequence[ResultRow], missing: int, folder: Path, *, publish: bool) -> None:
     """GRID.csv into the folder and, with `publish`, into benchmarks/results, which takes whole grids only."""
-
     path = folder / f"{grid.name}.csv"
     if rows:
         write_bytes(path, to_csv([without_places(row) for row in rows]).encode())
@@ -176,7 +171,6 @@ def verify(
     grid: Grid, data: LabeledData, device: torch.device, progress: Progress, number: int | None
 ) -> int:
     """Run a committed row again, with the proxy run that it reads, and compare; 0 when it holds."""
-
     rows = committed(grid)
     number = random.SystemRandom().randrange(len(rows)) if number is None else number
     if not 0 <= number < len(rows):
@@ -245,7 +239,6 @@ def outcome(row: ResultRow) -> tuple[object, ...]:
 
 def committed(grid: Grid) -> list[ResultRow]:
     """The published rows of a grid."""
-
     path = RESULTS / f"{grid.name}.csv"
     if not path.exists():
         raise UsageError(f"{path} does not exist: no rows of {grid.name} are published")

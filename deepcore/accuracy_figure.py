@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from deepcore.checks import UsageError
 from deepcore.comparison import BASELINE, Comparison, Entry
-from deepcore.figures import COLOURS, DPI, INK
+from deepcore.figures import COLOURS, DPI, INK, dress
 from deepcore.tables import REFERENCE, percent
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def accuracy_figure(comparisons: Sequence[Comparison], *, narrow: bool = False) 
                 columns = 2 if max(len(curve.name) for curve in curves) <= 18 else 1
                 place = {"loc": "outside lower center", "ncols": columns, "frameon": False}
                 figure.legend(handles=[line for _, line, _ in lines], fontsize=8, **place)
-        _dress(ax, "x" if single else "both")
+        dress(ax, "x" if single else "both")
     return figure
 
 
@@ -211,16 +211,6 @@ def _name(ax: Axes, ends: Sequence[tuple[float, Line2D, Curve]]) -> None:
         ax.plot((1.008, 1.028), (value, y), color=curve.colour, lw=0.7, transform=transform, clip_on=False)
         ax.text(1.034, y, curve.name, va="center", fontsize=9, transform=transform, **text)
     ax.set_ylim(low, high)
-
-
-def _dress(ax: Axes, grid: str) -> None:
-    ax.grid(True, axis=grid, color="#e8e8e8", lw=0.7, zorder=0)
-    ax.set_axisbelow(True)
-    ax.tick_params(labelsize=9, colors=INK, length=3)
-    for side in ("top", "right"):
-        ax.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        ax.spines[side].set_color("#999999")
 
 
 def spread_out(values: Sequence[float], gap: float, low: float, high: float) -> list[float]:

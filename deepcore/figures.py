@@ -209,7 +209,12 @@ def _axes(ax: Axes, x: np.ndarray, y: np.ndarray, unit: str, full: float | None)
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.12g}"))
     ax.set_xlabel(f"selection + training, {unit} (log scale)", fontsize=10, color=INK)
     ax.set_ylabel("test accuracy, %", fontsize=10, color=INK)
-    ax.grid(True, color="#e8e8e8", lw=0.7, zorder=0)
+    dress(ax)
+
+
+def dress(ax: Axes, grid: str = "both") -> None:
+    """A light grid along "x", "y" or "both", two spines, small ticks."""
+    ax.grid(True, axis=grid, color="#e8e8e8", lw=0.7, zorder=0)
     ax.set_axisbelow(True)
     ax.tick_params(labelsize=9, colors=INK, length=3)
     for side in ("top", "right"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from deepcore.results import ResultRow
@@ -88,7 +88,7 @@ def _record(net: str, fraction: float | None, label: str, rows: Sequence[ResultR
     return record
 
 
-def _over_seeds(rows: Sequence[ResultRow], value: Any) -> Summary:
+def _over_seeds(rows: Sequence[ResultRow], value: Callable[[ResultRow], float]) -> Summary:
     return summarise({row.seed: value(row) for row in rows})
 
 
