@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from deepcore.checks import StoredMismatch
+from deepcore.checks import StoredMismatch, first_line
 from deepcore.files import write_bytes
 
 if TYPE_CHECKING:
@@ -82,9 +82,9 @@ class Checkpoint:
             meter.load(state["meter"])
             return int(state["epoch"])
         except Exception as error:  # torch.load raises whatever the bytes lead it to
-            cause = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise StoredMismatch(
-                f"checkpoint {self.path} is damaged ({cause}); delete it to start this training again"
+                f"checkpoint {self.path} is damaged ({first_line(error)}); delete it to start this training "
+                "again"
             ) from None
 
     def remove(self) -> None:

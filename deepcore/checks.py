@@ -111,6 +111,12 @@ def check_finite_scores(scores: np.ndarray, ids: np.ndarray, method: str) -> Non
         raise DeepcoreError(f"{method}: {int(bad.sum())} scores are not finite numbers (rows {rows}, ...)")
 
 
+def first_line(error: Exception) -> str:
+    """What another library says is wrong, in a line; without its advice to load the file unsafely."""
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return "it is damaged, or no plain data" if "pickle" in line or "weights_only" in line else line
+
+
 def read_npz(source: str | os.PathLike[str] | BinaryIO, where: str) -> dict[str, np.ndarray]:
     """All arrays of an .npz, nothing unpickled; UsageError naming `where` when it is missing or damaged."""
     try:
@@ -119,4 +125,6 @@ def read_npz(source: str | os.PathLike[str] | BinaryIO, where: str) -> dict[str,
     except OSError as error:
         raise UsageError(f"{where}: it cannot be read ({error.strerror or error})") from None
     except Exception as error:  # damaged bytes raise whatever the zip, zlib, header and dtype parsers do
-        raise UsageError(f"{where}: no .npz of plain arrays, or a truncated one ({error})") from None
+        raise UsageError(
+            f"{where}: no .npz of plain arrays, or a truncated one ({first_line(error)})"
+        ) from None

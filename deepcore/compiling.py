@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from deepcore.checks import UsageError
+from deepcore.checks import UsageError, first_line
 from deepcore.nets import Net
 
 RECOMPILE_LIMIT = 64  # networks, batch sizes and modes of a grid; torch's 8 falls back in silence
@@ -21,7 +21,7 @@ def check_compiler(device: torch.device) -> None:
         x = torch.ones(8, device=device, requires_grad=True)
         torch.compile(lambda x: (2 * x).relu().sum())(x).backward()
     except Exception as error:  # a missing compiler, headers or Triton: each backend raises its own
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        reason = first_line(error).rstrip(".")
         tool = "a C++ compiler (g++)" if device.type == "cpu" else "Triton and a C compiler"
         raise UsageError(
             f"--compile does not work here ({reason}): torch.compile needs {tool} on {device.type}; install "

@@ -6,7 +6,7 @@ import importlib
 from importlib import metadata
 from types import ModuleType
 
-from deepcore.checks import UsageError
+from deepcore.checks import UsageError, first_line
 
 
 def torchvision(submodule: str) -> ModuleType:
@@ -20,7 +20,7 @@ def torchvision(submodule: str) -> ModuleType:
     except Exception as error:  # a mismatched pair fails with RuntimeError, OSError, AttributeError, ...
         raise UsageError(
             f"torchvision {_version('torchvision')} cannot be imported beside torch {_version('torch')} "
-            f"({_first_line(error)}): install a matched pair, for instance "
+            f"({first_line(error)}): install a matched pair, for instance "
             "pip install --upgrade --force-reinstall torch torchvision"
         ) from error
 
@@ -30,7 +30,3 @@ def _version(package: str) -> str:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return "(not installed)"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -290,7 +290,7 @@ def test_bad_npz_files(tmp_path):
     write_npz(path, y_test=None)
     refused("no array y_test: .* it holds x_train, y_train, x_test")
     write_npz(path, x_train=np.array([object()] * 30))
-    refused("Object arrays cannot be loaded")
+    refused("no plain data")
     write_npz(path)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])

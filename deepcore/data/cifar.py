@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from deepcore.checks import UsageError
+from deepcore.checks import UsageError, first_line
 from deepcore.data.fetch import find, find_or_fetch
 from deepcore.data.memory import Augmentation, from_arrays
 from deepcore.data.record import LabeledData, Source
@@ -58,8 +58,9 @@ def _read(path: Path, key: str) -> tuple[np.ndarray, np.ndarray]:
         with open(path, "rb") as file:
             batch = _Unpickler(file, encoding="latin1").load()  # written by Python 2
     except Exception as error:  # a damaged pickle fails in any way
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UsageError(f"{path} cannot be read ({reason}): delete it and fetch it again") from error
+        raise UsageError(
+            f"{path} cannot be read ({first_line(error)}): delete it and fetch it again"
+        ) from error
     data = batch.get("data") if isinstance(batch, dict) else None
     labels = batch.get(key) if isinstance(batch, dict) else None
     if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape[1:] != (3072,):

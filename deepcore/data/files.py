@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deepcore.checks import UsageError
+from deepcore.checks import UsageError, first_line
 from deepcore.data.memory import Augmentation, from_arrays
 from deepcore.data.record import LabeledData
 
@@ -53,8 +53,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
     except UsageError:
         raise
     except Exception as error:  # a damaged archive fails in zipfile, zlib, tokenize, numpy, ...: in any way
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UsageError(
-            f"{path} cannot be read ({reason}): expected an undamaged .npz of plain numeric arrays, "
-            "as numpy.savez writes it"
+            f"{path} cannot be read ({first_line(error)}): expected an undamaged .npz of plain numeric "
+            "arrays, as numpy.savez writes it"
         ) from error

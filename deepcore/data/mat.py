@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deepcore.checks import UsageError
+from deepcore.checks import UsageError, first_line
 from deepcore.data.fetch import find, find_or_fetch
 from deepcore.data.memory import Augmentation, from_arrays
 from deepcore.data.record import LabeledData, Source
@@ -43,8 +43,9 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
         content = loadmat(path, variable_names=("X", "y"))
         x, y = content["X"], content["y"].ravel().astype(np.int64)
     except Exception as error:  # a damaged file fails in any way
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UsageError(f"{path} cannot be read ({reason}): delete it and fetch it again") from error
+        raise UsageError(
+            f"{path} cannot be read ({first_line(error)}): delete it and fetch it again"
+        ) from error
     if x.dtype != np.uint8 or x.ndim != 4 or x.shape[:3] != (32, 32, 3):
         raise UsageError(f"{path}: X has shape {x.shape} of {x.dtype}; expected (32, 32, 3, N) of uint8")
     return x.transpose(3, 0, 1, 2), np.where(y == 10, 0, y)

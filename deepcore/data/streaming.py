@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from deepcore import seeding
-from deepcore.checks import UsageError
+from deepcore.checks import UsageError, first_line
 from deepcore.data.pictures import Crops
 
 MEAN = torch.tensor([0.485, 0.456, 0.406]) * 255  # ImageNet's, for every folder: measuring costs an epoch
@@ -166,7 +166,7 @@ class _Files(Dataset):
                 return self.crops.train(image, seeding.stream(augment_seed, "augment", position)), None
         except Exception as error:  # whatever a decoder raises, the file is at fault
             blank = np.broadcast_to(MEAN.round().byte().numpy(), (self.crops.size, self.crops.size, 3))
-            return blank, (position, str(error).split("\n")[0] or type(error).__name__)
+            return blank, (position, first_line(error))
 
 
 def _collate(
