@@ -1,4 +1,4 @@
-"""Write the tables, figures and sentences of README.md and docs/results.md from the rows in benchmarks/results.
+"""Write the results in README.md and docs/results.md, and their figures, from the rows in benchmarks/results.
 
     python benchmarks/results_tables.py [--check]
 
@@ -32,6 +32,7 @@ from deepcore.report.accuracy_tables import (
 )
 from deepcore.report.figure_files import save_figure
 from deepcore.report.measured_cost_report import (
+    SECONDS,
     cost_table,
     remarks,
 )
@@ -91,7 +92,7 @@ def costs(head: Head, fraction: float) -> str:
     counted = [i for i, header in enumerate(text.headers) if not header.endswith("\ns")]
     headers = tuple(text.headers[i] for i in counted)
     rows = tuple(tuple(row[i] for i in counted) for row in text.rows)
-    lines = [line.partition(" Select s:")[0] for line in remarks(costs)]
+    lines = [line for line in remarks(costs) if line != SECONDS]
     return f"{TextTable(text.title, headers, rows).render('md')}\n\n{render_lines(lines, 'md')}"
 
 

@@ -31,7 +31,9 @@ IN_NOISE = (CLD, ONLINE_INITIAL, ONLINE, "AUM", "EL2N", "CCS", "DUAL", "DynUnc",
 def forms_table(head: Head) -> TextTable:
     """CLD's forms and LTC minus Random, by fraction."""
     names = {**FORMS, "LTC": "after each epoch, with it; mean of correlations"}
-    lines = tuple((m, words, *(_difference(head, m, f) for f in head.fractions)) for m, words in names.items())
+    lines = tuple(
+        (m, words, *(_difference(head, m, f) for f in head.fractions)) for m, words in names.items()
+    )
     headers = ("method", "losses that it reads", *(percent(f) for f in head.fractions))
     title = f"CLD minus Random on {head.rows[0].dataset}, in points of accuracy"
     return TextTable(title, headers, lines, words=(1,))

@@ -1,4 +1,4 @@
-"""Tables of the published rows that no single run prints: flipped labels at two rates, and score properties."""
+"""Large tables of the published rows that no run prints: flipped labels, and properties of the scores."""
 
 from __future__ import annotations
 

@@ -63,8 +63,7 @@ _CACHE = (
     "penultimate features (F = {s.F}) would take {cache:,.3f} GB."
 )
 _CAL = (
-    "Cal, Moderate: the paper prints 763.739 GB, which is not its own N d 4 bytes; this table has the "
-    "latter."
+    "Cal, Moderate: the paper prints 763.739 GB, which is not its own N d 4 bytes; this table has the latter."
 )
 _KERNEL = (
     "GraphCut: the paper prints 6,434.944 GB, and 3,217.493 for half the kernel, which is not its own N N 4 "

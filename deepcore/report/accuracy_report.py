@@ -54,7 +54,7 @@ def setting_lines(done: Sequence[ResultRow]) -> list[str]:
     )
     flipped = [noise_line(first)] if first.label_noise else []
     return [
-        f"{first.dataset}: {first.n:,} candidates, {first.q:,} validation rows; kept: share of the candidates",
+        f"{first.dataset}: {first.n:,} candidates, {first.q:,} validation rows; kept: share of candidates",
         *flipped,
         f"targets: {length} each ({span} steps), {schedule}",
         "accuracy: test accuracy after the last step, mean ± sample std (number of seeds)",

@@ -170,12 +170,12 @@ def statistics_lines(comparisons: Sequence[Comparison]) -> list[str]:
         lines.append("no comparison with Random: add Random to --selection")
     if any(pair.low is not None for _, pair in pairs):
         lines.append(
-            "minus Random: mean difference over common seeds with its 95% t interval; p: paired t test, Holm "
-            "over the methods of a fraction"
+            "minus Random: mean difference over common seeds, 95% t interval; p: paired t test with Holm's "
+            "correction"
         )
     if any(entry.verdict for entry in entries):
         lines.append(
-            "≈ best: the 95% interval of the difference from the best contains 0; < and > Random: p < 0.05"
+            "≈ best: not told apart from the best (the 95% interval contains 0); < and > Random: p < 0.05"
         )
     few = [entry.accuracy.n for entry in entries if entry.accuracy.n < MIN_SEEDS]
     if few and any(len(comparison.entries) > 1 for comparison in comparisons):

@@ -75,9 +75,7 @@ def _overlap_table(files: _Files, methods: Mapping[str, CoresetMethod], fraction
     )  # fmt: skip
     chances = sorted(f"{chance:.2f}" for _, chance in means.values()) or [""]
     by_chance = chances[0] if chances[0] == chances[-1] else f"{chances[0]} to {chances[-1]}"
-    note = (
-        f"Rows in both selections divided by rows in either, mean over seeds. Random subsets have {by_chance}."
-    )
+    note = f"Rows in both selections divided by rows in either, mean over seeds. Chance is {by_chance}."
     title = f"Overlap of selections, {percent(fraction)} kept (Jaccard)"
     text, styles = _matrix(title, {pair: jaccard for pair, (jaccard, _) in means.items()}, methods)
     return Table(f"overlap_f{fraction:.12g}", text, records, (note,), styles)

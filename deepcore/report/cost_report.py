@@ -142,7 +142,7 @@ def remarks(s: Scenario, costs: Sequence[Cost], protocol: str, flops: str) -> li
         f"{counting}.",
     ]
     if s.b_proxy is not None or s.b_large is not None:
-        lines.append("Backward passes are measured: the factor 3 in a formula stands for forward plus backward.")
+        lines.append("Backward passes are measured: the 3 in a formula stands for forward plus backward.")
     if protocol == "here":
         lines.append("The test rows are listed but not part of the total: they are evaluation.")
     return [*lines, *dict.fromkeys(note for cost in costs for note in cost.notes)]

@@ -43,7 +43,7 @@ def render_costs(costs: Sequence[MeasuredCost], output: str) -> str:
 
 
 def cost_record(cost: MeasuredCost) -> dict[str, object]:
-    """A measured cost as plain values: its fields, total, share of Full, pays after, and a column per peak."""
+    """A measured cost as plain values: fields, total, share of Full, pays after, a column per peak."""
     record = dataclasses.asdict(cost)
     peaks = record.pop("peak_bytes")
     record |= {"total": cost.total, "share_of_full": cost.share, "pays_after": cost.pays_after}
