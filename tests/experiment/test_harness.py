@@ -450,7 +450,8 @@ def test_methods_compute_on_the_device_of_the_run(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     rows = runner(tmp_path, grid("D2", "Glister", everything=False)).run()
     assert [(row.status, row.error) for row in rows] == [("ok", "")] * 2
-    run = SeedRuns(runner(tmp_path, grid("D2")), 0).of(methods.parse("D2"))
+    harness = runner(tmp_path, grid("D2"))
+    run = SeedRuns(harness.plan, harness.runtime, 0).of(methods.parse("D2"))
     assert run.device_for(None) == CPU
     assert run.device_for("cuda:1") == torch.device("cuda:1")  # a method's own field comes first
     own_logs = dataclasses.replace(run, device=None)
