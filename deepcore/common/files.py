@@ -130,6 +130,7 @@ def remove_leftovers(folder: Path, parts: Iterable[str]) -> None:
     for path in [
         *folder.glob(name),
         *folder.glob(".device-*.lock"),
+        *folder.glob(".shared-*"),
         *(path for part in parts for path in (folder / part).rglob(name)),
     ]:
         path.unlink(missing_ok=True)

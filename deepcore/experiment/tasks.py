@@ -9,6 +9,7 @@ import functools
 import itertools
 import time
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -54,12 +55,16 @@ class Done:
         error: why a proxy run could not be had; its cells fail with it.
         stop: an error that ends the experiment: something stored is damaged, or the disk is full.
         lines: what there was to say.
+        files: what a worker left that does not see the folder of the experiment, by path below it.
+        wants_files: such a worker asks for the proxy runs that the cell reads.
     """
 
     row: ResultRow | None = None
     error: Exception | None = None
     stop: Exception | None = None
     lines: list[str] = field(default_factory=list)
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    wants_files: bool = False
 
 
 def run_in_worker(work: Work, task: Task, *, overlapped: bool = False) -> Done:
