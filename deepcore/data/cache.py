@@ -25,12 +25,12 @@ from typing import Any
 
 import numpy as np
 
-from deepcore.checks import StoredMismatch, UsageError, check_positive, read_npz
+from deepcore.common.checks import StoredMismatch, UsageError, check_positive, read_npz
+from deepcore.common.files import locked, read_json, write_json, write_npz
+from deepcore.common.progress import Progress
+from deepcore.common.resources import free_disk
 from deepcore.data.cache_work import Failed, Headers, Pixels, in_chunks
 from deepcore.data.pictures import size_of_whole
-from deepcore.files import locked, read_json, write_json, write_npz
-from deepcore.progress import Progress
-from deepcore.resources import free_disk
 
 FORMAT = 1
 PICTURES, PART, INDEX, STATE = "pictures", "pictures.part", "index.npz", "cache.json"

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from deepcore.checks import first_line
+from deepcore.common.checks import first_line
 from deepcore.data.pictures import whole
 
 CHUNK = 64  # pictures that a worker takes at once

@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from deepcore.checks import UsageError, check_labels
-from deepcore.correlation import FLAT, check_length
+from deepcore.common.checks import UsageError, check_labels
+from deepcore.scoring.correlation import FLAT, check_length
 
 BLOCK = 32768  # samples handled at once: two such arrays stay in the cache, and a call costs little beside it
 CHECKPOINTS = 200_000  # up to which the rule of what varies is exact; see _Trajectories._watch

@@ -17,12 +17,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deepcore.checks import StoredMismatch, UsageError
+from deepcore.common.checks import StoredMismatch, UsageError
+from deepcore.common.progress import Progress
 from deepcore.data import cache as module
 from deepcore.data import cache_work
 from deepcore.data.cache import ImageFiles, PictureCache
 from deepcore.data.pictures import Crops
-from deepcore.progress import Progress
 
 QUIET = Progress(quiet=True)
 SIZES = ((40, 30), (30, 40), (33, 33), (80, 20), (21, 64), (12, 9))  # width, height

@@ -11,10 +11,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepcore.checks import UsageError
-from deepcore.correlation import FLAT
-from deepcore.proxy import ProxyRun
+from deepcore.common.checks import UsageError
+from deepcore.proxy.run import ProxyRun
 from deepcore.scoring import one_pass
+from deepcore.scoring.correlation import FLAT
 from deepcore.scoring.one_pass import CLDStream
 from methods.cld import CLD
 
