@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,14 +28,16 @@ from deepcore.common.checks import StoredMismatch, UsageError, check_positive, r
 from deepcore.common.files import locked, read_json, write_json, write_npz
 from deepcore.common.progress import Progress
 from deepcore.common.resources import free_disk
+from deepcore.common.units import size
+from deepcore.data.broken import check_readable
 from deepcore.data.cache_work import Failed, Headers, Pixels, in_chunks
 from deepcore.data.pictures import size_of_whole
 
 FORMAT = 1
 PICTURES, PART, INDEX, STATE = "pictures", "pictures.part", "index.npz", "cache.json"
 SAVE_SECONDS = 10.0
-BROKEN_SHARE = 0.01  # of unreadable images, from which on the data set is refused
 SPARE = 1 << 26  # bytes of a disk that are left free
+SAMPLE = 200  # pictures whose headers tell the size of all
 
 
 @dataclass(frozen=True)
@@ -61,15 +62,18 @@ class PictureCache:
         folder: where the cache is, or shall be.
         files: of which it is; what lies in `folder` must be of the same.
         resize: the shorter side of the pictures, in pixels.
+        workers: processes that build it; 0 for this one.
     """
 
-    def __init__(self, folder: Path, files: ImageFiles, resize: int) -> None:
+    def __init__(self, folder: Path, files: ImageFiles, resize: int, *, workers: int = 0) -> None:
         check_positive("resize", resize, whole=True)
-        self.folder, self.files, self.resize = folder, files, resize
+        self.folder, self.files, self.resize, self.workers = folder, files, resize, workers
+        self._is_checked = False  # that the folder is of these files
 
     def __getstate__(self) -> dict[str, Any]:
-        """For worker processes: each maps the file itself."""
-        return {name: getattr(self, name) for name in ("folder", "files", "resize")}
+        """For another process, which maps the file itself."""
+        names = ("folder", "files", "resize", "workers", "_is_checked")
+        return {name: getattr(self, name) for name in names}
 
     def __len__(self) -> int:
         return len(self.files.paths)
@@ -123,12 +127,12 @@ class PictureCache:
     def _pixels(self) -> np.ndarray:
         """(bytes,) uint8, mapped."""
         path = self.folder / PICTURES
-        size = path.stat().st_size
-        if size != self.nbytes:
+        there = path.stat().st_size
+        if there != self.nbytes:
             raise StoredMismatch(
-                f"{path} has {size:,} bytes, and {self.nbytes:,} were written; {self._remedy}"
+                f"{path} has {there:,} bytes, and {self.nbytes:,} were written; {self._remedy}"
             )
-        if not size:
+        if not there:
             return np.zeros(0, np.uint8)  # an empty file cannot be mapped
         return np.asarray(np.memmap(path, np.uint8, "r"))  # every slice of a np.memmap costs its bookkeeping
 
@@ -141,11 +145,20 @@ class PictureCache:
         for name in ("_state", "_broken", "_index", "_shapes", "_offsets", "_pixels"):
             self.__dict__.pop(name, None)
 
-    def build(self, *, workers: int, progress: Progress) -> None:
+    def missing_bytes(self) -> int:
+        """What a build is still to write: 0 for a finished cache, an estimate from some pictures for one that
+        is not begun."""
+        if self.finished:
+            return 0
+        if not (self.folder / STATE).exists():
+            return self._estimate()
+        part = self.folder / PART
+        return max(self.nbytes - (part.stat().st_blocks * 512 if part.exists() else 0), 0)
+
+    def build(self, progress: Progress) -> None:
         """Write what is missing; nothing when all is there.
 
         Args:
-            workers: processes that decode; 0 for this one.
             progress: what is about to be written, and how far it is.
 
         Raises:
@@ -153,44 +166,50 @@ class PictureCache:
             UsageError: the disk has not the room, or too many files are no images.
             OSError: the disk, or a file of the data set, cannot be read or written; the next call goes on.
         """
+        if self._is_checked and self.finished:
+            return
+        self._forget()
         if self.finished:  # perhaps in a folder that may only be read
             self._check_same()
+            self._is_checked = True
             return
-        with locked(self.folder):
-            if (self.folder / "cache.json").exists():
+        with locked(self.folder, "--cache"):
+            if (self.folder / STATE).exists():
                 self._check_same()
             else:
-                self._measure(workers, progress)
+                self._measure(progress)
             if not self.finished:  # another process may have done it meanwhile
-                self._fill(workers, progress)
+                self._fill(progress)
+        self._is_checked = True
         if self._broken:
+            first = os.fsdecode(self.files.paths[min(self._broken)])
             progress.say(
-                f"cache: {len(self._broken)} of {len(self):,} images cannot be read, "
-                f"{self._name(min(self._broken))} the first; a blank picture stands for each"
+                f"cache: {len(self._broken)} of {len(self):,} images cannot be read, {first} the first; a "
+                "blank picture stands for each"
             )
 
-    def _measure(self, workers: int, progress: Progress) -> None:
+    def _measure(self, progress: Progress) -> None:
         """Read the size of every picture from its header; write the index, and the state of a cache of which
         nothing is done."""
         progress.say(f"cache: reading the sizes of {len(self):,} pictures")
         shapes, broken = np.zeros((len(self), 2), np.int32), {}
         work = Headers(os.fsencode(self.files.root), self.files.paths)
         with progress.bar(len(self), "cache: sizes") as advance:
-            for positions, found in in_chunks(work, 0, len(self), workers):
-                for position, size in zip(positions, found, strict=True):
-                    if isinstance(size, Failed):
-                        broken[position] = _reason(size)
+            for positions, found in in_chunks(work, 0, len(self), self.workers):
+                for position, header in zip(positions, found, strict=True):
+                    if isinstance(header, Failed):
+                        broken[position] = _reason(header)
                     else:
-                        shapes[position] = size_of_whole(*size, self.resize)[::-1]
+                        shapes[position] = size_of_whole(*header, self.resize)[::-1]
                     advance()
-                self._check_broken(broken)
+                check_readable(broken, self.files.paths)
         write_npz(self.folder / INDEX, paths=self.files.paths, sizes=self.files.sizes, shapes=shapes)
         self._save(0, broken)
 
-    def _fill(self, workers: int, progress: Progress) -> None:
+    def _fill(self, progress: Progress) -> None:
         """Decode and write what is not done yet, in the order of the files."""
         part, broken = self.folder / PART, dict(self._broken)
-        self._check_room(part, progress)
+        self._check_room(progress)
         begun = part.exists() and part.stat().st_size == self.nbytes
         done = self._state["done"] if begun else 0
         handle = os.open(part, os.O_RDWR | os.O_CREAT, 0o666)
@@ -201,7 +220,7 @@ class PictureCache:
             )
             saved = time.monotonic()
             with progress.bar(len(self) - done, "cache") as advance:
-                for positions, found in in_chunks(work, done, len(self), workers):
+                for positions, found in in_chunks(work, done, len(self), self.workers):
                     for position, failed in zip(positions, found, strict=True):
                         if failed is not None:
                             broken[position] = _reason(failed)
@@ -210,26 +229,32 @@ class PictureCache:
                         os.fsync(handle)  # before the state says that it is there
                         self._save(positions[-1] + 1, broken)
                         saved = time.monotonic()
-                    self._check_broken(broken)
+                    check_readable(broken, self.files.paths)
             os.fsync(handle)
         finally:
             os.close(handle)
         self._save(len(self), broken)
         os.replace(part, self.folder / PICTURES)
 
-    def _check_room(self, part: Path, progress: Progress) -> None:
+    def _check_room(self, progress: Progress) -> None:
         """Say what the cache takes, or that the disk has not the room for it."""
-        there = part.stat().st_blocks * 512 if part.exists() else 0
-        free = free_disk(self.folder)
+        free, missing = free_disk(self.folder), self.missing_bytes()
         what = f"{len(self):,} pictures of {self.resize} pixels on the shorter side"
-        room = there + free - SPARE
-        if self.nbytes > room:
-            fits = int(self.resize * (max(room, 0) / self.nbytes) ** 0.5)
+        if missing > free - SPARE:
+            room = max(self.nbytes - missing + free - SPARE, 0)
+            fits = int(self.resize * (room / self.nbytes) ** 0.5)
             raise UsageError(
-                f"a cache of {what} takes {_gb(self.nbytes)}, and {self.folder} has {_gb(free)} free: give "
+                f"a cache of {what} takes {size(self.nbytes)}, and {self.folder} has {size(free)} free: give "
                 f"--cache a folder on a larger disk, lower --resize (to about {fits}), or leave --cache out"
             )
-        progress.say(f"cache: {what} take {_gb(self.nbytes)}; {self.folder} has {_gb(free)} free")
+        progress.say(f"cache: {what} take {size(self.nbytes)}; {self.folder} has {size(free)} free")
+
+    def _estimate(self) -> int:
+        """Bytes of all pictures, as the headers of SAMPLE of them, evenly spaced, let expect."""
+        positions = np.unique(np.linspace(0, len(self) - 1, SAMPLE, dtype=np.int64)).tolist()
+        found = Headers(os.fsencode(self.files.root), self.files.paths)(positions)
+        sizes = [size_of_whole(*header, self.resize) for header in found if not isinstance(header, Failed)]
+        return round(3 * len(self) / len(positions) * sum(width * height for width, height in sizes))
 
     def _check_same(self) -> None:
         """The folder is of these files at this size; StoredMismatch says what differs."""
@@ -249,16 +274,6 @@ class PictureCache:
         write_json(self.folder / STATE, state)
         self._forget()
 
-    def _check_broken(self, broken: Collection[int]) -> None:
-        if len(broken) > max(10, BROKEN_SHARE * len(self)):
-            names = ", ".join(self._name(position) for position in sorted(broken)[:5])
-            raise UsageError(
-                f"{len(broken)} of {len(self)} images cannot be read ({names}, ...): fetch them again"
-            )
-
-    def _name(self, position: int) -> str:
-        return os.fsdecode(self.files.paths[position])
-
 
 def _reason(failed: Failed) -> str:
     """Why a file is no picture; OSError where it is the disk that failed."""
@@ -270,14 +285,15 @@ def _reason(failed: Failed) -> str:
 def _difference(index: dict[str, np.ndarray], files: ImageFiles) -> str | None:
     """How the files of an index differ from `files`; None where they do not."""
     paths, sizes = index["paths"], index["sizes"]
-    new, gone = np.setdiff1d(files.paths, paths), np.setdiff1d(paths, files.paths)
-    changed = paths[sizes != files.sizes] if not len(new) and not len(gone) else paths[:0]
-    for what, names in (("it is without", new), ("gone is", gone), ("changed is", changed)):
+    if np.array_equal(paths, files.paths):
+        differences = {"changed is": paths[sizes != files.sizes]}
+    else:
+        differences = {
+            "it is without": np.setdiff1d(files.paths, paths),
+            "gone is": np.setdiff1d(paths, files.paths),
+        }
+    for what, names in differences.items():
         if len(names):
             more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
             return f"{what} the file {os.fsdecode(names[0])}{more}"
     return None
-
-
-def _gb(size: int) -> str:
-    return f"{size / 1e9:,.1f} GB" if size >= 1e8 else f"{size / 1e6:,.1f} MB"

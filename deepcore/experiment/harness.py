@@ -87,6 +87,8 @@ class Harness:
             remove_leftovers(self.runtime.folder, PARTS)
             pending = self.pending()
             check_resources(self.plan, self.runtime, pending)
+            if pending and self.plan.data.cache:
+                self.plan.data.cache.build(self.progress)
             rows = []
             with self.progress.bar(len(pending), "targets") as advance:
                 for seed in self.plan.spec.seeds:

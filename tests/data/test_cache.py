@@ -47,8 +47,8 @@ def listed(root: Path) -> ImageFiles:
 
 
 def built(folder: Path, files: ImageFiles, resize: int = 16, workers: int = 0) -> PictureCache:
-    cache = PictureCache(folder, files, resize)
-    cache.build(workers=workers, progress=QUIET)
+    cache = PictureCache(folder, files, resize, workers=workers)
+    cache.build(QUIET)
     return cache
 
 
@@ -137,12 +137,11 @@ def test_the_size_is_said_beforehand(tmp_path, monkeypatch):
     cache = PictureCache(tmp_path / "cache", files, 16)
     real = cache_work._write
     monkeypatch.setattr(cache_work, "_write", lambda *args: (lines.append("written"), real(*args)))
-    cache.build(workers=0, progress=progress)
-    mb = f"{cache.nbytes / 1e6:.1f} MB"
+    cache.build(progress)
+    mb = f"{cache.nbytes / 1e3:.3g} kB"
     assert lines[:3] == [
         "cache: reading the sizes of 12 pictures",
-        f"cache: 12 pictures of 16 pixels on the shorter side take {mb}; {tmp_path / 'cache'} has "
-        "3.0 GB free",
+        f"cache: 12 pictures of 16 pixels on the shorter side take {mb}; {tmp_path / 'cache'} has 3 GB free",
         "written",
     ]
 
@@ -154,7 +153,7 @@ def test_a_disk_without_the_room_is_refused_with_what_would_fit(tmp_path, monkey
         free = module.SPARE + wanted - short
         monkeypatch.setattr(module, "free_disk", lambda folder, free=free: free)
         with pytest.raises(
-            UsageError, match=f"30 pictures of 16 .* takes 0.0 MB, and .* has .* free: .*{advice}"
+            UsageError, match=f"30 pictures of 16 .* takes [0-9.]+ kB, and .* has .* free: .*{advice}"
         ):
             built(tmp_path / "cache", files)
         assert not (tmp_path / "cache" / "pictures.part").exists()
@@ -172,8 +171,8 @@ def slow(handle, content, offset):
     real(handle, content, offset)
     time.sleep(0.01)
 cache_work._write = slow
-cache = PictureCache(Path(sys.argv[2]), listed(Path(sys.argv[1])), 16)
-cache.build(workers=1, progress=Progress(quiet=True))
+cache = PictureCache(Path(sys.argv[2]), listed(Path(sys.argv[1])), 16, workers=1)
+cache.build(Progress(quiet=True))
 """
 
 
@@ -297,7 +296,7 @@ def test_broken_images_are_named_and_have_no_picture(tmp_path):
     (files.root / "007.png").write_bytes(b"no image")
     files, progress = listed(files.root), Progress(quiet=True)
     lines, cache = told(progress), PictureCache(tmp_path / "cache", files, 16)
-    cache.build(workers=0, progress=progress)
+    cache.build(progress)
     assert (
         lines[-1]
         == "cache: 2 of 12 images cannot be read, 000.png the first; a blank picture stands for each"
