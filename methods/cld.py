@@ -31,7 +31,7 @@ class CLD(ScoreMethod):
 
     A sample, or a class mean, whose differences do not vary (max - min <= 1e-6 * max|l|) has no correlation:
     it scores 0.0, and a warning counts it. Memory beyond the run: 80 * batch + 9 * N bytes; the trajectories
-    are read once. `CLDStream` (deepcore.scoring.correlation) is the same without stored trajectories.
+    are read once. `CLDStream` (deepcore.scoring.one_pass) is the same without stored trajectories.
 
     Deviations: none from the paper in the defaults. The authors' code drops checkpoint 0: `initial=False`.
 

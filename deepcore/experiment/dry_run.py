@@ -15,6 +15,8 @@ from deepcore.common import seeding
 from deepcore.common.files import check_folder
 from deepcore.common.meter import Meter
 from deepcore.common.threads import threads_for
+from deepcore.common.units import size
+from deepcore.data.cache import PictureCache
 from deepcore.data.record import LabeledData
 from deepcore.experiment.harness import Harness
 from deepcore.experiment.plan import Cell, Plan
@@ -41,6 +43,10 @@ def describe(harness: Harness) -> list[str]:
     finished = len(plan.cells) - len(pending)
     lines = [f"{len(plan.cells)} rows, {finished} of them finished, into {runtime.folder}"]
     seconds, disk = 0.0, 0
+    if data.cache and pending:
+        lines.append(_cache(data.cache))
+        if not data.cache.finished:  # it is not built for a probe
+            data = dataclasses.replace(data, train=data.train.from_files())
     timed = functools.cache(functools.partial(probe, data, runtime.device))
     proxies = proxy_states(plan, runtime, pending)
     for proxy in proxies:
@@ -68,6 +74,13 @@ def describe(harness: Harness) -> list[str]:
         lines.append(f"memory: {max(of_memory, key=lambda need: need.needed / max(need.available, 1))}")
     lines += [f"this would be refused: {need}: {need.remedy}" for need in found if not need.fits]
     return lines
+
+
+def _cache(cache: PictureCache) -> str:
+    if cache.finished:
+        return f"cache of {len(cache):,} pictures found in {cache.folder}"
+    missing = size(cache.missing_bytes())
+    return f"cache of {len(cache):,} pictures to build in {cache.folder}: about {missing} to write"
 
 
 class _Proxy(NamedTuple):

@@ -113,6 +113,8 @@ class Harness:
             pool = self._choose_pool(pending, proxies)
             stack.callback(pool.close)
             check_resources(self.plan, self.runtime, pending, states, jobs=pool.slots)
+            if pending and self.plan.data.cache:
+                self.plan.data.cache.build(self.progress)
             with self.progress.bar(len(pending), "targets") as advance:
                 for row in self._run_tasks(pool, pending, proxies):
                     for twin in twins[row.fingerprint]:

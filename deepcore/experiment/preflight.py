@@ -96,7 +96,13 @@ def check_resources(
 def needs(
     plan: Plan, runtime: Runtime, pending: Sequence[Cell], proxies: Sequence[ProxyState]
 ) -> Iterator[Need]:
-    """Of the recordings, then of each method at each fraction that has a pending row."""
+    """Of a cache of pictures and of the recordings, then of each method at each fraction that has a pending
+    row."""
+    cache = plan.data.cache
+    if cache is not None and pending and not cache.finished:
+        what = f"writing a cache of {len(cache):,} pictures into {cache.folder}"
+        remedy = "give --cache a folder on a larger disk, lower --resize, or leave --cache out"
+        yield Need(what, "disk", cache.missing_bytes(), free_disk(cache.folder), remedy)
     left = [proxy for proxy in proxies if proxy.state != "found"]
     if left:
         runs = f"recording {len(left)} proxy run{'s' if len(left) > 1 else ''}"
