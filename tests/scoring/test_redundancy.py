@@ -29,7 +29,7 @@ def test_projection_is_the_nearest_point(k, scale):
     y = RNG.normal(size=12) * scale
     x = project(y, k)
     assert x.sum() == pytest.approx(k, abs=1e-9)
-    assert 0 <= x.min()
+    assert x.min() >= 0
     assert x.max() <= 1
     inside = x + 1e-9 < 1
     taus = (y - x)[(x > 1e-9) & inside]  # one multiplier for all that are strictly inside
