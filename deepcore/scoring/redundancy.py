@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
 ITERATIONS = 500
 TOLERANCE = 1e-10  # of the objective, between two iterations
+SNAP = 1e-9  # an entry this close to 0 or 1 is there
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,10 @@ class Redundancy:
         """A bound on the norm of a (K + K'): its largest row sum of absolute values."""
         sums = self._through(np.abs(self.similarities), np.ones_like(self.scores))
         return self.weight * float(sums.max())
+
+    def neighbours(self) -> Neighbours:
+        """The symmetric weights, for moves of single rows."""
+        return Neighbours(self)
 
     def _through(self, values: np.ndarray, x: np.ndarray) -> np.ndarray:
         """(K + K') x for the edge values K."""
@@ -76,6 +82,107 @@ def ascend(objective: Redundancy, k: int, *, iterations: int = ITERATIONS) -> np
         if gained <= TOLERANCE * max(abs(value), 1e-12):
             break
     return x
+
+
+def rounded(objective: Redundancy, x: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """A subset from fractional choices, by pipage rounding: F does not fall where no similarity is negative.
+
+    Of two fractional entries one grows and the other shrinks by the same amount until one of them is 0 or 1.
+    Along such a line F is a parabola that opens upwards (its second derivative is 2 a (K_ij + K_ji)), so that
+    one of its two ends is at least as good as where it began; the better end is taken, the first entry's
+    growth where they are equal.
+
+    Args:
+        objective: F over n rows.
+        x: (n,) in [0, 1], with a whole sum k.
+        order: (n,) the order in which entries are paired.
+
+    Returns:
+        (n,) bool, k of them true.
+    """
+    k, x, slope = int(round(x.sum())), x.copy(), objective.gradient(x)
+    neighbours = objective.neighbours()
+    first = -1
+    for second in order.tolist():
+        if not SNAP < x[second] < 1 - SNAP:
+            continue
+        if first < 0:
+            first = second
+            continue
+        lean, bend = float(slope[first] - slope[second]), neighbours.between(first, second)
+        up, down = min(1 - x[first], x[second]), -min(x[first], 1 - x[second])
+        by = up if up * lean + up**2 * bend >= down * lean + down**2 * bend else down
+        for i, step in ((first, by), (second, -by)):
+            x[i] += step
+            neighbours.move(slope, i, step)
+        left = [i for i in (first, second) if SNAP < x[i] < 1 - SNAP]
+        first = left[0] if left else -1
+    chosen = np.zeros(len(x), dtype=bool)
+    chosen[order[np.argsort(-x[order], kind="stable")[:k]]] = True
+    return chosen
+
+
+def exchanged(objective: Redundancy, chosen: np.ndarray) -> np.ndarray:
+    """A subset at least as good: the best exchange of one row inside for one outside, as long as F rises.
+
+    An exchange of i for j changes F by slope_j - slope_i + a (K_ij + K_ji), slope the gradient. The best one
+    is between the row inside of the lowest slope and the row outside of the highest, or between two
+    neighbours: all edges are looked at. Ties go to the lower positions.
+
+    Args:
+        chosen: (n,) bool.
+
+    Returns:
+        (n,) bool, as many of them true.
+    """
+    chosen, neighbours = chosen.copy(), objective.neighbours()
+    if chosen.all() or not chosen.any():
+        return chosen
+    rows = np.repeat(np.arange(len(chosen)), np.diff(neighbours.starts))
+    slope = objective.gradient(chosen.astype(np.float64))
+    least = TOLERANCE * max(float(np.abs(slope).max()), 1e-12)
+    for _ in range(len(chosen)):
+        out = int(np.where(chosen, slope, np.inf).argmin())
+        into = int(np.where(chosen, -np.inf, slope).argmax())
+        gain = slope[into] - slope[out] + neighbours.between(out, into)
+        crossing = chosen[rows] & ~chosen[neighbours.columns]
+        if crossing.any():
+            i, j = rows[crossing], neighbours.columns[crossing]
+            gains = slope[j] - slope[i] + neighbours.values[crossing]
+            best = int(gains.argmax())
+            if gains[best] > gain:
+                gain, out, into = gains[best], int(i[best]), int(j[best])
+        if gain <= least:
+            break
+        neighbours.move(slope, out, -1.0)
+        neighbours.move(slope, into, 1.0)
+        chosen[out], chosen[into] = False, True
+    return chosen
+
+
+class Neighbours:
+    """The symmetric weights a (K + K'), row by row.
+
+    Args:
+        objective: whose weights they are.
+    """
+
+    def __init__(self, objective: Redundancy) -> None:
+        n = len(objective.scores)
+        ends = objective.sources, objective.targets
+        pairs = sparse.coo_array((objective.weight * objective.similarities, ends), shape=(n, n))
+        pairs = (pairs + pairs.T).tocsr()
+        self.starts, self.columns, self.values = pairs.indptr, pairs.indices, pairs.data
+
+    def between(self, i: int, j: int) -> float:
+        """a (K_ij + K_ji)."""
+        edges = slice(self.starts[i], self.starts[i + 1])
+        return float(self.values[edges][self.columns[edges] == j].sum())
+
+    def move(self, slope: np.ndarray, i: int, by: float) -> None:
+        """Bring the gradient `slope` up to date with x_i += by."""
+        edges = slice(self.starts[i], self.starts[i + 1])
+        slope[self.columns[edges]] -= by * self.values[edges]
 
 
 def project(y: np.ndarray, k: float) -> np.ndarray:

@@ -83,7 +83,7 @@ def moderate(h, y):
 
 
 def middle(scores, ids, k):
-    """The positions that stay when round((n - k) / 2) are dropped at the low end, the rest at the high one."""
+    """The positions that stay when round((n - k) / 2) are dropped at the low end, the rest at the high."""
     order = sorted(range(len(ids)), key=lambda i: (scores[i], ids[i]))
     low = round((len(ids) - k) / 2)
     return order[low : low + k]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from oracle_scores import best_subset, information, similar
 
-from deepcore.scoring.redundancy import Redundancy, ascend, project
+from deepcore.scoring.redundancy import Redundancy, ascend, project, rounded, exchanged
 
 RNG = np.random.default_rng(0)
 
@@ -71,11 +73,56 @@ def test_without_redundancy_the_best_scores_win():
     np.testing.assert_array_equal(ascend(objective_of(scores, edges, 0.0), 5), top)
 
 
+@pytest.mark.parametrize("weight", [0.0, 0.3, 2.0])
+@pytest.mark.parametrize("k", [1, 5, 11, 12])
+def test_rounding_loses_nothing(k, weight):
+    for seed in range(6):
+        scores, edges, objective = case(weight=weight, seed=seed)
+        for x in (ascend(objective, k), np.full(12, k / 12), project(RNG.normal(size=12), k)):
+            chosen = rounded(objective, x, RNG.permutation(12))
+            assert chosen.sum() == k
+            value = information(chosen.astype(float), scores, edges, weight)
+            assert value >= information(x, scores, edges, weight) - 1e-7
+
+
+@pytest.mark.parametrize("weight", [0.3, 2.0])
+def test_exchanges_end_where_none_of_them_helps(weight):
+    """No exchange of two rows raises F, and F is no lower than before."""
+    for seed in range(10):
+        scores, edges, objective = case(weight=weight, seed=seed)
+        start = np.isin(np.arange(12), RNG.choice(12, 5, replace=False))
+        chosen = exchanged(objective, start)
+        value = information(chosen.astype(float), scores, edges, weight)
+        assert chosen.sum() == 5
+        assert value >= information(start.astype(float), scores, edges, weight) - 1e-12
+        for out, into in itertools.product(np.flatnonzero(chosen), np.flatnonzero(~chosen)):
+            other = chosen.astype(float)
+            other[[out, into]] = 0.0, 1.0
+            assert information(other, scores, edges, weight) <= value + 1e-9
+
+
+def test_the_whole_way_comes_near_the_best_subset():
+    for seed in range(10):
+        scores, edges, objective = case(weight=0.3, seed=seed)
+        chosen = exchanged(objective, rounded(objective, ascend(objective, 5), np.argsort(-scores)))
+        best = best_subset(scores, edges, 0.3, 5)
+        assert information(chosen.astype(float), scores, edges, 0.3) >= best - 0.05 * abs(best)
+
+
+def test_a_subset_stays_as_it_is():
+    _, _, objective = case()
+    x = np.zeros(12)
+    x[[1, 4, 7]] = 1.0
+    assert np.flatnonzero(rounded(objective, x, np.arange(12))).tolist() == [1, 4, 7]
+
+
 def test_of_two_copies_one_is_taken():
-    """Three pairs of equal rows and a budget of three: one of each pair is the best subset."""
+    """Three pairs of equal rows and a budget of three: one of each pair, the best subset."""
     h = np.repeat(np.eye(3), 2, axis=0)
     scores = np.repeat([1.0, 0.9, 0.8], 2)
     edges = similar(h, np.arange(6), 1)
-    x = ascend(objective_of(scores, edges, 0.3), 3)
-    assert x.reshape(3, 2).sum(axis=1) == pytest.approx([1, 1, 1], abs=0.35)
-    assert best_subset(scores, edges, 0.3, 3) == pytest.approx(2.7)
+    objective = objective_of(scores, edges, 0.3)
+    chosen = rounded(objective, ascend(objective, 3), np.arange(6))
+    assert chosen.reshape(3, 2).sum(axis=1).tolist() == [1, 1, 1]
+    value = information(chosen.astype(float), scores, edges, 0.3)
+    assert value == pytest.approx(best_subset(scores, edges, 0.3, 3)) == pytest.approx(2.7)
