@@ -90,8 +90,8 @@ class CLD(ScoreMethod):
 
     @property
     def needs_val(self) -> frozenset[Signal]:
-        """Losses of the validation rows (means will do for CLD)."""
-        return frozenset({Signal.LOSS})
+        """Losses of the validation rows (means will do for CLD), and what the sampler reads."""
+        return super().needs_val | {Signal.LOSS}
 
     def checkpoints(self, epochs: int) -> range:
         """Each `every`-th up to `first`, from row 0 with `initial`, else from row 1."""

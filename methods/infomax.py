@@ -53,8 +53,8 @@ class InfoMax(CoresetMethod):
     excluded (ties: lower id). F is climbed by projected gradient ascent from x = k / n with a step at which
     it never falls. x is then rounded to k rows by moves between two rows that do not lower F either, and rows
     are exchanged one by one while F rises (`deepcore.scoring.redundancy`). Rows are paired and listed by x to
-    nine digits, then by score, then by id. Within each class with its quota when `class_balanced`, else over the whole pool.
-    The objective reached, and that of the rows kept, are in the selection's notes.
+    nine digits, then by score, then by id. Within each class with its quota when `class_balanced`, else over
+    the whole pool. The objective reached, and that of the rows kept, are in the selection's notes.
 
     Source: Tan et al. 2025, "Data Pruning by Information Maximization". The objective is the paper's. Not
     known to us: its weight a and the scale of its scores, so that 0.3 and [0, 1] are our choice.
@@ -62,8 +62,8 @@ class InfoMax(CoresetMethod):
     blocks of 128 MB (or 8 n^2 bytes, if that is less), then 100 n neighbors bytes (`memory`).
 
     Attributes:
-        of: whose score is s, with its defaults: "el2n", "forgetting", "aum", "grand", "tdds", "dynunc", "dual"
-            or "cld".
+        of: whose score is s, with its defaults: "el2n", "forgetting", "aum", "grand", "tdds", "dynunc",
+            "dual" or "cld".
         weight: a, how much redundancy counts.
         neighbors: rows that a row is compared with; a class with fewer other rows uses them all.
         device: where similarities are computed, as torch names it; None for the run's (`--gpu`).
@@ -82,8 +82,8 @@ class InfoMax(CoresetMethod):
         balance="the objective of each class with its quota; the paper: over the whole pool",
         anchor="tests/methods/test_infomax.py::test_objective_is_that_of_the_definition",
         deviations=(
-            "projected gradient ascent, pipage rounding and exchanges of single rows; the paper's solver is a "
-            "softmax ascent of which the largest entries are kept",
+            "projected gradient ascent, pipage rounding and exchanges of single rows; the paper climbs by a "
+            "softmax and keeps the largest entries",
             "scores are scaled to [0, 1]; the paper's scale and its weight of redundancy are not known to us",
             "a row's similarity to itself is left out: it adds the same to every subset of k rows",
         ),

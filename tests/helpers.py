@@ -7,8 +7,13 @@ import dataclasses
 import numpy as np
 import torch
 
+from deepcore.common.meter import Meter
+from deepcore.common.seeding import global_stream
+from deepcore.data.memory import TensorRows
 from deepcore.experiment.harness import Harness
 from deepcore.experiment.seed_runs import proxy_run
+from deepcore.nets.net import Net
+from deepcore.proxy.network import ProxyNetwork
 from deepcore.proxy.run import ProxyRun
 from deepcore.proxy.signals import TRAJECTORIES, Signal, signals_from_logits
 
@@ -64,6 +69,7 @@ def full_run(
         final={Signal.LOGITS: _single(final[:n]), Signal.FEATURES: _single(features[:n])},
         val_final={Signal.LOGITS: _single(val_final), Signal.FEATURES: _single(features[n:])},
         last_layer=(_single(weight), _single(bias)),
+        network=last_layer_network(features[:n], labels, ids, weight, bias),
         repeats=tuple(
             dataclasses.replace(
                 full_run(
@@ -80,6 +86,28 @@ def proxy_of(harness: Harness, seed: int, repeat: int = 0) -> ProxyRun:
     """The proxy run of a seed of a harness, stored or trained now."""
     task = harness.plan.proxies[seed, repeat]
     return proxy_run(harness.plan, harness.runtime, harness.progress, task)
+
+
+def last_layer_network(features, labels, ids, weight, bias):
+    """What `ProxyRun.network` gives: the last layer alone, whose inputs are the features of the candidates.
+    Before the first step its weights are 0."""
+    inputs = np.zeros((int(ids.max()) + 1, features.shape[1]), np.float32)
+    inputs[ids] = features
+    of_rows = np.zeros(len(inputs), np.int64)
+    of_rows[ids] = labels
+    zeros = np.zeros(features.shape[1])
+    data = TensorRows(torch.from_numpy(inputs), of_rows, mean=zeros, std=zeros + 1)
+
+    def network(trained: bool) -> ProxyNetwork:
+        with global_stream(0, "unused"):
+            net = Net(torch.nn.Flatten(), features.shape[1], len(bias))
+        with torch.no_grad():
+            net.head.weight.copy_(torch.from_numpy(weight * trained))
+            net.head.bias.copy_(torch.from_numpy(bias * trained))
+        cpu = torch.device("cpu")
+        return ProxyNetwork(net.eval().requires_grad_(False), data, cpu, Meter(cpu))
+
+    return network
 
 
 def online_run(labels: np.ndarray, **signals: np.ndarray) -> ProxyRun:

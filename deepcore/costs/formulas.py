@@ -56,6 +56,7 @@ def _online(*signals: Signal, **fields: object) -> ProxyReads:
 
 
 _FINAL = _online(*FINAL)
+_WEIGHTS = frozenset({Signal.WEIGHTS})
 _FEATURES = _online(Signal.FEATURES)
 
 _CACHE = (
@@ -188,7 +189,8 @@ FORMULAS: dict[str, CostFormula] = {
         "optimisation-based",
         (PROXY, PGD),
         Stored("O(N) [distances]", SCORES.numbers),
-        ProxyReads(sweeps=(PGD,)),
+        ProxyReads(_WEIGHTS, sweeps=(PGD,)),
+        fields={"cap": ("K_max",)},
         note=_PGD,
     ),
     "SloCurv": CostFormula(
@@ -196,7 +198,8 @@ FORMULAS: dict[str, CostFormula] = {
         "training-property",
         (PROXY, CURVATURE),
         Stored("O(N) + O(R d) [statistics, probes]", lambda s: s.N + s.R_curv * s.d),
-        ProxyReads(sweeps=(CURVATURE,)),
+        ProxyReads(_WEIGHTS, sweeps=(CURVATURE,)),
+        fields={"probes": ("R_curv",)},
     ),
     "TDDS": CostFormula(
         "TDDS",

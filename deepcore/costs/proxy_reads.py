@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from deepcore.costs.scenario import Scenario
 from deepcore.costs.terms import FLOAT32, UNBOUNDED, Price
-from deepcore.proxy.signals import FINAL, Signal, stored
+from deepcore.proxy.signals import FINAL, TRAJECTORIES, Signal, stored
 from deepcore.proxy.use import ProxyUse
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class ProxyReads:
 
     def prices(self) -> tuple[Price, ...]:
         """The passes through the proxy when only this is recorded (`--signals needed`)."""
-        trajectories = bool(self.needs - set(FINAL))
+        trajectories = bool(self.needs & set(TRAJECTORIES))
         run = proxy_prices(
             trajectories=trajectories,
             post_epoch=trajectories and self.mode == "post_epoch",
@@ -96,10 +96,11 @@ class ProxyReads:
         return (*run, *self.sweeps)
 
     def storage(self, s: Scenario) -> float:
-        """Bytes of the signals read: a float32 per row and checkpoint of a trajectory, final arrays once."""
+        """Bytes of the signals read: a float32 per row and checkpoint of a trajectory, final arrays once; the
+        networks' weights are not counted."""
         runs = s.R_early if self.repeats else 1
         rows = runs * (min(getattr(s, self.epochs), s.T_proxy) + 1 - self.first_row)
-        width = {Signal.LOGITS: s.num_classes, Signal.FEATURES: s.F}
+        width = {Signal.LOGITS: s.num_classes, Signal.FEATURES: s.F, Signal.WEIGHTS: 0}
         of_rows = ((self.needs, s.N), (self.needs_val, s.Q))
         return FLOAT32 * sum(n * width.get(signal, rows) for signals, n in of_rows for signal in signals)
 
@@ -110,6 +111,8 @@ class ProxyReads:
         runs = "R " if self.repeats else ""
         of_rows = ((self.needs, "N"), (self.needs_val, "Q"))
         parts = [
-            f"{n} {width.get(signal, runs + rows)}" for signals, n in of_rows for signal in sorted(signals)
+            f"{n} {width.get(signal, runs + rows)}"
+            for signals, n in of_rows
+            for signal in sorted(signals - {Signal.WEIGHTS})
         ]
         return " + ".join(parts) or "0"

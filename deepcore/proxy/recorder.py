@@ -21,7 +21,8 @@ from deepcore.training.hooks import Hook
 
 
 class Recorder(Hook):
-    """Writes row t of every recorded trajectory after epoch t, and the final arrays after the last.
+    """Writes row t of every recorded trajectory after epoch t, and the final arrays and weights after the
+    last.
 
     Online values are those of the sample's own training batch: the loop's logits are buffered and turned into
     signals when the buffer is full or the epoch ends. Row 0, post_epoch and validation rows come from eval
@@ -96,7 +97,7 @@ class Recorder(Hook):
     def epoch_end(self, net: Net, epoch: int) -> None:
         """Write row `epoch`, and the final arrays when it is the last."""
         r = self.recording
-        final = r.final if epoch == self.epochs else frozenset()
+        final = r.final_arrays if epoch == self.epochs else frozenset()
         with self.meter.timed("record"):
             if r.online:
                 self._flush()
@@ -110,6 +111,8 @@ class Recorder(Hook):
             self._validate(net, epoch, final)
         if epoch == self.epochs:
             self.store.write_last_layer(net.head.weight, net.head.bias)
+            if Signal.WEIGHTS in r.final:
+                self.store.write_weights(net.state_dict())
 
     def state(self) -> dict:
         """The logits of the checkpoint before, where KL_STEP needs them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import torch
 
 from deepcore.common.checks import MissingSignal
 from deepcore.proxy.logs import fields_of_logits, fields_of_losses
+from deepcore.proxy.network import ProxyNetwork
 from deepcore.proxy.signals import Signal
 
 # trajectories[(mode, signal)] is (T+1, N) float32, or (T, N) without the initial row
@@ -38,6 +39,11 @@ class ProxyRun:
         costs: example passes, seconds and the like, as counted; {} for own logs.
         folder: where it is stored, None for own logs.
         device: where methods with large products compute; None takes CUDA when there is one.
+        network: gives the run's network and the rows that it can be given, after the last step (True) or
+            before the first (False); None where there is none. To use a network of your own:
+            `dataclasses.replace(run, network=lambda trained: ProxyNetwork(...))`.
+        own: the run that a method asked for itself (`CoresetMethod.own_run`); this one is then without
+            recordings.
     """
 
     ids: np.ndarray
@@ -59,6 +65,8 @@ class ProxyRun:
     costs: Mapping[str, Any] = field(default_factory=dict)
     folder: Path | None = None
     device: torch.device | None = None
+    network: Callable[[bool], ProxyNetwork] | None = None
+    own: ProxyRun | None = None
 
     def device_for(self, wanted: str | None) -> torch.device:
         """The device that a method computes on: the one it names itself, else this run's."""
@@ -216,8 +224,19 @@ class ProxyRun:
             raise MissingSignal(f"this run holds no final {signal.value} of the {whose}")
         return held[signal]
 
+    def trained_network(self, *, trained: bool = True) -> ProxyNetwork:
+        """The network after the last step, or before the first; MissingSignal where there is none."""
+        if self.network is None:
+            raise MissingSignal(
+                "this run gives no weights of a network: logs do not have one; train the proxy here, or set "
+                "`network` of the run"
+            )
+        return self.network(trained)
+
     def has(self, signal: Signal, mode: str) -> bool:
-        """Whether `trajectory(signal, mode)`, or the final array, can be had."""
+        """Whether `trajectory(signal, mode)`, the final array or the network can be had."""
+        if signal is Signal.WEIGHTS:
+            return self.network is not None
         if signal in (Signal.LOGITS, Signal.FEATURES):
             return signal in self.final
         return all(self._stored(stored, mode) is not None for stored in signal.stored)

@@ -100,7 +100,7 @@ def rounded(objective: Redundancy, x: np.ndarray, order: np.ndarray) -> np.ndarr
     Returns:
         (n,) bool, k of them true.
     """
-    k, x, slope = int(round(x.sum())), x.copy(), objective.gradient(x)
+    k, x, slope = round(float(x.sum())), x.copy(), objective.gradient(x)
     neighbours = objective.neighbours()
     first = -1
     for second in order.tolist():

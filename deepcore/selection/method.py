@@ -41,7 +41,7 @@ from deepcore.common.resources import Memory
 from deepcore.proxy.run import ProxyRun
 from deepcore.proxy.signals import Signal
 from deepcore.selection.budget import Budget
-from deepcore.selection.samplers import SAMPLERS, Sampler
+from deepcore.selection.samplers import SAMPLERS, Drop, Sampler
 from deepcore.selection.selection import Selection
 from deepcore.selection.training_set import TrainingSet
 
@@ -223,7 +223,8 @@ class ScoreMethod(CoresetMethod):
     """A method that gives each candidate one number; `deepcore.selection.samplers` makes the selection.
 
     Attributes:
-        sampler: "top", "strata" or "beta", how the score is turned into a subset; None for the method's own.
+        sampler: "top", "strata", "beta", "middle" or "drop", how the score is turned into a subset; None for
+            the method's own. "drop" sets the class quotas and leaves the rest to the method's own.
         own_sampler: the published one.
     """
 
@@ -246,6 +247,11 @@ class ScoreMethod(CoresetMethod):
         """What the sampler reads; a method adds its own signals with `super().needs | {...}`."""
         return self.make_sampler().needs
 
+    @property
+    def needs_val(self) -> frozenset[Signal]:
+        """The same of the validation rows."""
+        return self.make_sampler().needs_val
+
     def rows_read(self, epochs: int) -> tuple[range, ...]:
         """The rows that the score reads, and those that the sampler reads."""
         sampler = self.make_sampler()
@@ -254,6 +260,8 @@ class ScoreMethod(CoresetMethod):
 
     def make_sampler(self) -> Sampler:
         """The sampler in force, with default parameters; a method that has fields for them overrides this."""
+        if self.sampler == "drop":
+            return Drop(dataclasses.replace(self, sampler=None).make_sampler())
         return SAMPLERS[self.sampler or self.own_sampler]()
 
     @abc.abstractmethod

@@ -21,10 +21,11 @@ def use_of(method: CoresetMethod, epochs: int) -> ProxyUse:
     if not wanted:
         return ProxyUse()
     final = bool(wanted & set(FINAL))
-    trajectories = bool(stored(method.needs) - set(FINAL))
+    trajectories = bool(stored(method.needs) & set(TRAJECTORIES))
     last = max((rows[-1] for rows in method.rows_read(epochs) if rows), default=0)
     post_epochs = last if trajectories and method.mode == "post_epoch" else 0
-    return ProxyUse(epochs if final else last, post_epochs, trajectories, final)
+    whole = final or Signal.WEIGHTS in wanted
+    return ProxyUse(epochs if whole else last, post_epochs, trajectories, final)
 
 
 def recording_of(methods: Iterable[CoresetMethod], *, everything: bool) -> Recording:
@@ -44,9 +45,9 @@ def recording_of(methods: Iterable[CoresetMethod], *, everything: bool) -> Recor
     }
     for method in methods:
         needs, needs_val = stored(method.needs), stored(method.needs_val)
-        asked["final"] |= (needs | needs_val) & set(FINAL)
-        asked[method.mode] |= needs - set(FINAL)
-        asked["val"] |= needs_val - set(FINAL)
+        asked["final"] |= (needs | needs_val) & {*FINAL, Signal.WEIGHTS}
+        asked[method.mode] |= needs & set(TRAJECTORIES)
+        asked["val"] |= needs_val & set(TRAJECTORIES)
     if asked["post_epoch"] or everything:
         asked["post_epoch"].add(Signal.LOSS)
     if everything:
@@ -59,6 +60,6 @@ def recording_of_repeats(methods: Iterable[CoresetMethod]) -> Recording:
     """What the short repeats of the proxy must record for `methods`: trajectories alone, from row 1 on."""
     asked: dict[str, set[Signal]] = {mode: set() for mode in MODES}
     for method in methods:
-        asked[method.mode] |= stored(method.needs) - set(FINAL)
+        asked[method.mode] |= stored(method.needs) & set(TRAJECTORIES)
     modes = {mode: frozenset(signals) for mode, signals in asked.items()}
     return Recording(**modes, val=frozenset(), initial=False)

@@ -34,8 +34,8 @@ def recall_quotas(labels: np.ndarray, k: int, hits: np.ndarray, rows: np.ndarray
     r_c = hits_c / rows_c is the recall of class c on the validation rows. What a class cannot hold goes to
     the classes that are not full, by the same weights; when only classes without an error are left, by their
     sizes. The shares become whole rows by largest remainder (ties to the lower class id). As for all quotas
-    of this benchmark, a class that comes out empty then takes one row from the largest quota (ties: the higher
-    class id), when k is at least the number of classes: a recall of 1 does not remove a class.
+    of this benchmark, a class that comes out empty then takes one row from the largest quota (ties: the
+    higher class id), when k is at least the number of classes: a recall of 1 does not remove a class.
 
     Args:
         labels: (N,) of the train pool.

@@ -16,7 +16,7 @@ import torch
 from deepcore.common.meter import peak_memory, reset_peak
 from deepcore.common.seeding import stream
 from deepcore.proxy.run import ProxyRun
-from deepcore.proxy.signals import FINAL, stored
+from deepcore.proxy.signals import FINAL, Signal, stored
 from deepcore.selection.budget import Budget
 from deepcore.selection.method import CoresetMethod, ScoreMethod
 from deepcore.selection.selection import Selection
@@ -117,10 +117,10 @@ def _spending(work: Callable[[], T], device: torch.device) -> tuple[T, Spent]:
 
 def signal_bytes(method: CoresetMethod, run: ProxyRun) -> int:
     """Bytes of the recordings in `run` that `method` reads: of trajectories the checkpoints it reads, of
-    every repeat; final arrays whole."""
+    every repeat; final arrays whole; a network's weights are not counted."""
     rows = len(frozenset().union(*method.rows_read(run.epochs)))
     total = 0
-    for signal in stored(method.needs):
+    for signal in stored(method.needs) - {Signal.WEIGHTS}:
         if signal in FINAL:
             total += run.final_array(signal).nbytes
         else:

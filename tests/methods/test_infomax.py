@@ -41,7 +41,8 @@ def test_objective_is_that_of_the_definition(weight):
     reached, kept = map(float, re.findall(r"[-\d.e]+(?=,|$)", chosen.notes[0]))
     assert kept == pytest.approx(value, rel=1e-5)
     best = best_subset(scores, edges, weight, len(chosen.rows))
-    by_score = information(np.isin(np.arange(20), np.argsort(-scores)[:6]).astype(float), scores, edges, weight)
+    top = np.isin(np.arange(20), np.argsort(-scores)[:6]).astype(float)
+    by_score = information(top, scores, edges, weight)
     assert value >= by_score - 1e-9
     assert value >= best - 0.1 * abs(best)
     assert value >= reached - 1e-5
@@ -86,7 +87,11 @@ def test_features_of_zero_resemble_nothing():
 
 @pytest.mark.parametrize(
     ("fields", "message"),
-    [({"of": "el2m"}, "did you mean el2n"), ({"weight": -1}, "weight is -1"), ({"neighbors": 0}, "neighbors")],
+    [
+        ({"of": "el2m"}, "did you mean el2n"),
+        ({"weight": -1}, "weight is -1"),
+        ({"neighbors": 0}, "neighbors"),
+    ],
 )
 def test_bad_fields(fields, message):
     with pytest.raises(UsageError, match=message):

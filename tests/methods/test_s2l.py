@@ -17,6 +17,10 @@ def run_of(losses, labels, ids=None):
     return ProxyRun.from_losses(losses, labels, np.zeros((len(losses), classes)), ids=ids)
 
 
+def pick(run, budget):
+    return methods.get("S2L")().select(run, budget, np.random.default_rng(0))
+
+
 def grouped(sizes, seed=0, epochs=6):
     """One class in groups of trajectories far from each other."""
     rng = np.random.default_rng(seed)
@@ -69,7 +73,7 @@ def test_more_clusters_than_rows_are_reduced_and_it_is_said():
     losses, _ = grouped((12, 11))
     labels = np.arange(23) % 2
     with pytest.warns(UserWarning, match="2 of 2 classes have fewer than 100 clusters"):
-        chosen = methods.get("S2L")().select(run_of(losses, labels), Budget(0.5, 12), np.random.default_rng(0))
+        chosen = pick(run_of(losses, labels), Budget(0.5, 12))
     assert len(chosen.rows) == 12
     with pytest.warns(UserWarning, match="the pool has fewer than 100 clusters"):
         methods.get("S2L")(class_balanced=False).select(
@@ -86,8 +90,8 @@ def test_a_fifth_of_the_rows_is_the_most_clusters(monkeypatch):
     )
     losses, _ = grouped((30, 24))
     labels = np.concatenate([np.zeros(41, int), np.ones(9, int), np.full(4, 2)])
-    with pytest.warns(UserWarning):
-        methods.get("S2L")().select(run_of(losses, labels), Budget(0.5, 27), np.random.default_rng(0))
+    with pytest.warns(UserWarning, match="3 of 3 classes"):
+        pick(run_of(losses, labels), Budget(0.5, 27))
     assert seen == [8, 1, 1]
 
 

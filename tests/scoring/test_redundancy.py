@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from oracle_scores import best_subset, information, similar
 
-from deepcore.scoring.redundancy import Redundancy, ascend, project, rounded, exchanged
+from deepcore.scoring.redundancy import Redundancy, ascend, exchanged, project, rounded
 
 RNG = np.random.default_rng(0)
 
