@@ -33,6 +33,7 @@ from methods.random import Full, Random
 from methods.reference import RS2, FullAtK, RandomVal, ValOnly
 from methods.s2l import S2L
 from methods.slocurv import SloCurv
+from methods.tap import TAP
 from methods.tdds import TDDS
 from methods.uncertainty import Entropy, LeastConfidence, Margin
 
@@ -65,6 +66,7 @@ METHODS: dict[str, type[CoresetMethod]] = {
     "BoundarySet-CCS": BoundarySetCCS,
     "S2L": S2L,
     "InfoMax": InfoMax,
+    "TAP": TAP,
 }
 ALIASES = {"Uniform": "Random", "Dyn-Unc": "DynUnc"}
 

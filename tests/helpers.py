@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -58,6 +59,7 @@ def full_run(
     recorded = {mode: _signals(z, everyone, features) for mode, z in logits.items()}
     val_final = logits["post_epoch"][-1, n:]
     ids = np.sort(rng.choice(5 * n + 10, n, replace=False)).astype(np.int64)
+    network = last_layer_network(features[:n], labels, ids, weight, bias)
     return ProxyRun(
         ids=ids,
         labels=labels.astype(np.int64),
@@ -69,7 +71,10 @@ def full_run(
         final={Signal.LOGITS: _single(final[:n]), Signal.FEATURES: _single(features[:n])},
         val_final={Signal.LOGITS: _single(val_final), Signal.FEATURES: _single(features[n:])},
         last_layer=(_single(weight), _single(bias)),
-        network=last_layer_network(features[:n], labels, ids, weight, bias),
+        network=network,
+        own=ProxyRun(
+            np.arange(len(val_labels)), val_labels, classes, network=network, folder=Path("validation")
+        ),
         repeats=tuple(
             dataclasses.replace(
                 full_run(
@@ -108,6 +113,22 @@ def last_layer_network(features, labels, ids, weight, bias):
         return ProxyNetwork(net.eval().requires_grad_(False), data, cpu, Meter(cpu))
 
     return network
+
+
+def on_a_share(run: ProxyRun, share: float = 0.5, seed: int = 4) -> ProxyRun:
+    """The candidates of `run`, and as its `own` the same recordings for a share of them alone, with the
+    features of the others."""
+    n = len(run.ids)
+    part = np.sort(np.random.default_rng(seed).choice(n, max(1, int(share * n)), replace=False))
+    rest = np.setdiff1d(np.arange(n), part)
+    own = dataclasses.replace(
+        permuted(run, part),
+        rest_ids=run.ids[rest],
+        rest_features=run.final[Signal.FEATURES][rest],
+        own=None,
+    )
+    bare = {"trajectories": {}, "val_trajectories": {}, "final": {}, "val_final": {}, "repeats": ()}
+    return dataclasses.replace(run, **bare, network=None, own=own)
 
 
 def online_run(labels: np.ndarray, **signals: np.ndarray) -> ProxyRun:

@@ -119,7 +119,9 @@ class Harness:
         selected = runs.selected(cell.method, cell.fraction)
         blank = self.plan.blank_row(cell)
         target = self._train_target(cell, selected.training_set, f"target-{blank.fingerprint}")
-        proxy = proxy_costs(run, cell.method.repeat_epochs)
+        read = run.own or run
+        proxy = proxy_costs(read, cell.method.repeat_epochs)
+        own = {"score": selected.passes} if selected.passes else {}
         flipped = self.plan.seeds[cell.seed].flipped
         return dataclasses.replace(
             blank,
@@ -128,10 +130,10 @@ class Harness:
             steps=target.length.steps,
             accuracy=target.accuracy,
             class_accuracy=target.class_accuracy,
-            passes={**proxy["passes"], "target": target.meter.passes},
+            passes={**proxy["passes"], **own, "target": target.meter.passes},
             flops_per_example={**proxy["flops_per_example"], "target": target.flops},
-            proxy_run=run.folder.name if run.folder else None,
-            recorded=dataclasses.asdict(recorded_by(run)),
+            proxy_run=read.folder.name if read.folder else None,
+            recorded=recorded_by(read).to_dict(),
             signal_bytes=selected.signal_bytes,
             notes=list(selected.selection.notes),
             label_noise=noise_record(self.plan.spec.label_noise, flipped, run.ids, selected.selection),

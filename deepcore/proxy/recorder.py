@@ -110,6 +110,8 @@ class Recorder(Hook):
                 self._write("post_epoch", epoch, values)
             self._validate(net, epoch, final)
         if epoch == self.epochs:
+            if len(self.split.rest):
+                self._encode_rest(net)
             self.store.write_last_layer(net.head.weight, net.head.bias)
             if Signal.WEIGHTS in r.final:
                 self.store.write_weights(net.state_dict())
@@ -142,6 +144,13 @@ class Recorder(Hook):
             before[rows] = logits
         self.filled = 0
         self.positions.clear()
+
+    def _encode_rest(self, net: Net) -> None:
+        """Final features of the candidates that the network was not trained on."""
+        with self.meter.timed("record"):
+            labels = torch.from_numpy(self.data.labels[self.split.rest]).to(self.device)
+            features = frozenset({Signal.FEATURES})
+            self._pass(net, self.split.rest, labels, frozenset(), "encode", "", features, "rest_final")
 
     def _validate(self, net: Net, epoch: int, final: frozenset[Signal]) -> None:
         """Row `epoch` of the validation rows."""

@@ -5,6 +5,7 @@ pool.npz                 ids, labels, val_ids, val_labels
 online_loss.npy ...      (T+1, N) float32, mode and signal in the name; (T, N) without the untrained network
 val_loss.npy ...         (T+1, Q) float32
 final_logits.npy ...     (N, C), (N, D); val_final_* the same of the validation rows; last_layer.npz W, b
+rest_final_features.npy  (M, D) of the candidates that the network was not trained on, where there are such
 weights.npz              every parameter and buffer of the trained network under its name, plain arrays
 state.pt                 the training after the last whole epoch; rows up to it are complete
 done.json                costs and checksums, written last
@@ -74,12 +75,14 @@ class ProxyStore:
         if self.is_done or self.has_diverged:
             raise self._damaged("spec.json is missing, or another run's")
         self.folder.mkdir(parents=True, exist_ok=True)
+        rest = {"rest_ids": split.rest} if len(split.rest) else {}
         write_npz(
             self.folder / "pool.npz",
             ids=split.train,
             labels=labels[split.train],
             val_ids=split.val,
             val_labels=labels[split.val],
+            **rest,
         )
         for stem, columns in arrays.items():
             path = self.folder / f"{stem}.npy"
@@ -205,6 +208,8 @@ class ProxyStore:
             final={signal: self._map(f"final_{signal.value}") for signal in final},
             val_final={signal: self._map(f"val_final_{signal.value}") for signal in final},
             last_layer=(last["weight"], last["bias"]),
+            rest_ids=pool.get("rest_ids", np.zeros(0, np.int64)),
+            rest_features=self._map("rest_final_features") if "rest_ids" in pool else None,
             spec=spec,
             costs=costs,
             has_initial=recording.get("initial", True),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 
 from deepcore.proxy.recording import Recording
 from deepcore.proxy.signals import FINAL, TRAJECTORIES, Signal, stored
 from deepcore.proxy.use import ProxyUse
 from deepcore.selection.method import MODES, CoresetMethod
+from deepcore.selection.own_run import OwnRun
 
 
 def reads_proxy(method: CoresetMethod) -> bool:
@@ -16,7 +18,11 @@ def reads_proxy(method: CoresetMethod) -> bool:
 
 
 def use_of(method: CoresetMethod, epochs: int) -> ProxyUse:
-    """The part of a run of `epochs` epochs that `method` reads: no more epochs than it looks at."""
+    """The part of a run of `epochs` epochs that `method` reads: no more epochs than it looks at. Of a run of
+    its own the kind is told, and not yet the number of rows."""
+    own = method.own_run
+    if own is not None and own.rows == "validation":
+        return ProxyUse(own.epochs or epochs, own=own.rows)
     wanted = stored(method.needs | method.needs_val)
     if not wanted:
         return ProxyUse()
@@ -24,6 +30,8 @@ def use_of(method: CoresetMethod, epochs: int) -> ProxyUse:
     trajectories = bool(stored(method.needs) & set(TRAJECTORIES))
     last = max((rows[-1] for rows in method.rows_read(epochs) if rows), default=0)
     post_epochs = last if trajectories and method.mode == "post_epoch" else 0
+    if own is not None:
+        return ProxyUse(epochs, post_epochs, trajectories, final=True, own=own.rows)
     whole = final or Signal.WEIGHTS in wanted
     return ProxyUse(epochs if whole else last, post_epochs, trajectories, final)
 
@@ -63,3 +71,12 @@ def recording_of_repeats(methods: Iterable[CoresetMethod]) -> Recording:
         asked[method.mode] |= stored(method.needs) & set(TRAJECTORIES)
     modes = {mode: frozenset(signals) for mode, signals in asked.items()}
     return Recording(**modes, val=frozenset(), initial=False)
+
+
+def recording_of_own(methods: Iterable[CoresetMethod], own: OwnRun) -> Recording:
+    """What a run of their own must record for the `methods` that ask for it."""
+    weights = frozenset({Signal.WEIGHTS})
+    if own.rows == "validation":
+        return Recording(val=frozenset(), final=weights, initial=False)
+    recording = recording_of(methods, everything=False)
+    return dataclasses.replace(recording, final=recording.final | weights | {Signal.FEATURES})
