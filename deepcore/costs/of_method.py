@@ -98,8 +98,8 @@ def _extrapolated(entry: CostFormula, scenario: Scenario, share: float, protocol
         for term in of_share.terms
         if term.stage not in after
     ]
-    encodes = any(term.stage == "encode" for term in terms)
-    others = Price("encode", "(N - S) f" if encodes else "N f", lambda s: s.N - rows * encodes)
+    encoded = protocol == "here" or any(term.stage == "encode" for term in terms)  # those of the share
+    others = Price("encode", "(N - S) f" if encoded else "N f", lambda s: s.N - rows * encoded)
     terms += [others.of(scenario), *(term for term in whole.terms if term.stage in after)]
     terms.sort(key=lambda term: STAGES.index(term.stage))
     stored = "(N - S) F" if protocol == "here" else "O(N F) [features]"

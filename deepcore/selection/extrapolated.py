@@ -50,12 +50,14 @@ class Spread:
     @classmethod
     def of(cls, pool: ProxyRun, own: ProxyRun, device: torch.device) -> Spread:
         """From the run `own` on a share of the candidates of `pool`; MissingSignal without features."""
-        if own.rest_features is None:
+        whole = len(own.ids) == len(pool.ids)
+        if own.rest_features is None and not whole:
             raise MissingSignal("this run holds no final features of the candidates it was not trained on")
         order = np.argsort(pool.ids)
         places = [order[np.searchsorted(pool.ids, ids, sorter=order)] for ids in (own.ids, own.rest_ids)]
         features = own.final_array(Signal.FEATURES)
-        near = nearest_neighbours(features, NEIGHBOURS, queries=own.rest_features, device=device)
+        rest = features[:0] if whole else own.rest_features
+        near = nearest_neighbours(features, NEIGHBOURS, queries=rest, device=device)
         return cls(len(pool.ids), *places, *near)
 
     def over(self, values: np.ndarray) -> np.ndarray:

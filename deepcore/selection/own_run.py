@@ -43,8 +43,9 @@ class OwnRun:
     def split(self, split: Split, labels: np.ndarray, num_classes: int) -> Split:
         """The rows that it is trained on (`train`) and validated on (`val`), and the others (`rest`).
 
-        A share takes as many rows of each class as `class_quotas` gives it of floor(share * N + 1/2), drawn
-        from the seed's stream "share": of every class one at least, where there are as many rows as classes.
+        A share takes as many rows of each class as `class_quotas` gives it of floor(share * N + 1/2), at
+        least two, drawn from the seed's stream "share": of every class one at least, where there are as many
+        rows as classes.
 
         Args:
             split: of the seed.
@@ -55,7 +56,8 @@ class OwnRun:
             return Split(split.val, split.val[:0], split.seed)
         rng = stream(split.seed, "share", f"{self.share:.12g}")
         of_rows = labels[split.train]
-        quotas = class_quotas(of_rows, Budget.of(self.share, len(of_rows)).k, num_classes)
+        rows = max(Budget.of(self.share, len(of_rows)).k, min(2, len(of_rows)))
+        quotas = class_quotas(of_rows, rows, num_classes)
         drawn = [
             rng.choice(split.train[of_rows == c], quotas[c], replace=False) for c in np.flatnonzero(quotas)
         ]

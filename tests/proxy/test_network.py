@@ -116,10 +116,10 @@ def test_damaged_weights_are_found(tmp_path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(bytes(content))
-    with pytest.raises(StoredMismatch, match="weights.npz differs from what was written"):
+    with pytest.raises(StoredMismatch, match=r"weights\.npz differs from what was written"):
         proxy(tmp_path, data, net="MLP")
     path.unlink()
-    with pytest.raises(StoredMismatch, match="weights.npz is missing"):
+    with pytest.raises(StoredMismatch, match=r"weights\.npz is missing"):
         proxy(tmp_path, data, net="MLP")
 
 
@@ -127,7 +127,7 @@ def test_weights_of_another_network_are_refused(tmp_path):
     data = images()
     run, other = proxy(tmp_path, data, net="MLP"), proxy(tmp_path, data)
     shutil.copy(other.folder / "weights.npz", run.folder / "weights.npz")
-    with pytest.raises(StoredMismatch, match="weights.npz is of another network"):
+    with pytest.raises(StoredMismatch, match=r"weights\.npz is of another network"):
         network_of(run, data)
     done = json.loads((run.folder / "done.json").read_text())
     assert "weights.npz" in done["checksums"]
