@@ -63,6 +63,8 @@ class BoundarySetCCS(ScoreMethod):
             "no clipping to the range of the pixels, and no cut of likely mislabelled samples",
             "one stratum for each number of steps, as in the CLD paper, where CCS has 50 of equal width",
         ),
+        family="score",
+        passes="at most N cap forward and backward",
     )
 
     def __post_init__(self) -> None:

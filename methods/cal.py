@@ -63,6 +63,7 @@ class Cal(ScoreMethod):
             "the highest are kept, as in the paper; DeepCore keeps the lowest",
             "neighbours by the proxy's features; DeepCore's by a network trained on ImageNet",
         ),
+        family="diversity",
     )
 
     def __post_init__(self) -> None:

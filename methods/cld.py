@@ -67,6 +67,7 @@ class CLD(ScoreMethod):
             "the untrained network's row is used, as in Eq. 4; the authors' code drops it (`initial=false`)",
             "a trajectory that does not vary has no correlation and scores 0",
         ),
+        family="trajectory",
     )
 
     def __post_init__(self) -> None:

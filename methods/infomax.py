@@ -87,6 +87,7 @@ class InfoMax(CoresetMethod):
             "scores are scaled to [0, 1]; the paper's scale and its weight of redundancy are not known to us",
             "a row's similarity to itself is left out: it adds the same to every subset of k rows",
         ),
+        family="diversity",
     )
 
     def __post_init__(self) -> None:

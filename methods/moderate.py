@@ -45,6 +45,7 @@ class Moderate(ScoreMethod):
             "exactly k rows: the authors round both ends by themselves, which may keep one row more or less",
             "the authors' code returns the rows to drop",
         ),
+        family="score",
     )
 
     @property

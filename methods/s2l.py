@@ -61,6 +61,7 @@ class S2L(CoresetMethod):
             "scikit-learn's k-means from one start; the authors use faiss",
             "the proxy of this benchmark is the small model",
         ),
+        family="trajectory",
     )
 
     def __post_init__(self) -> None:

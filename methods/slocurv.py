@@ -52,6 +52,8 @@ class SloCurv(ScoreMethod):
             "them anew for each batch",
             "one checkpoint, the last",
         ),
+        family="gradient",
+        passes="N (probes + 1) forward and backward",
     )
 
     def __post_init__(self) -> None:

@@ -53,6 +53,7 @@ class TAP(ScoreMethod):
             "the path begins at the initialisation; in the authors' code at its first checkpoint",
         ),
         family="trajectory",
+        passes="2 N forward",
     )
 
     def __post_init__(self) -> None:

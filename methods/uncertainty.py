@@ -21,6 +21,7 @@ def _facts(rule: str, anchor: str, *deviations: str) -> Facts:
         balance="top k within each class's quota; DeepCore: over the whole pool",
         anchor=f"tests/methods/test_uncertainty_methods.py::{anchor}",
         deviations=("DeepCore without class balance keeps the most confident rows by mistake", *deviations),
+        family="score",
     )
 
 

@@ -23,6 +23,8 @@ class Facts:
         family: one of FAMILIES: "score" for how easy or hard a sample is at a checkpoint or on average,
             "trajectory" for how its values move over epochs, "gradient" for gradients of the loss,
             "diversity" for what differs from the rest.
+        passes: example passes that scoring itself makes through networks, as "N (probes + 1) forward and
+            backward"; "" for none.
     """
 
     code: str
@@ -31,6 +33,7 @@ class Facts:
     anchor: str
     deviations: tuple[str, ...] = ()
     family: str = "other"
+    passes: str = ""
 
     def __post_init__(self) -> None:
         check_choice("family", self.family, FAMILIES)
