@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-ITERATIONS = 500
-TOLERANCE = 1e-10  # of the objective, between two iterations
+ITERATIONS = 100  # of the ascent: exchanges of rows find what it leaves
+TOLERANCE = 1e-6  # of the objective, between two iterations
+LEAST_GAIN = 1e-10  # of an exchange, as a share of the largest slope
 SNAP = 1e-9  # an entry this close to 0 or 1 is there
 
 
@@ -58,7 +59,7 @@ def ascend(objective: Redundancy, k: int, *, iterations: int = ITERATIONS) -> np
     """A maximum of F over 0 <= x <= 1, sum x = k, by projected gradient ascent from x = k / n.
 
     The step is 1 / `curvature`, so that F never falls. F need not be concave: the maximum is a local one. The
-    ascent ends when F gains less than 1e-10 of its size, or after `iterations`.
+    ascent ends when F gains less than 1e-6 of its size, or after `iterations`.
 
     Args:
         objective: F over n rows.
@@ -140,7 +141,7 @@ def exchanged(objective: Redundancy, chosen: np.ndarray) -> np.ndarray:
         return chosen
     rows = np.repeat(np.arange(len(chosen)), np.diff(neighbours.starts))
     slope = objective.gradient(chosen.astype(np.float64))
-    least = TOLERANCE * max(float(np.abs(slope).max()), 1e-12)
+    least = LEAST_GAIN * max(float(np.abs(slope).max()), 1e-12)
     for _ in range(len(chosen)):
         out = int(np.where(chosen, slope, np.inf).argmin())
         into = int(np.where(chosen, -np.inf, slope).argmax())
