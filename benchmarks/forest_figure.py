@@ -49,7 +49,7 @@ def forest_figure(comparisons: Sequence[Comparison], title: str) -> Figure:
                 known.setdefault(entry.label, []).append(entry.to_random.difference)
                 references |= set() if entry.is_selection else {entry.label}
     order = sorted(known, key=lambda name: (name not in references, sum(known[name]) / len(known[name])))
-    figure = Figure(figsize=(2.0 + 1.9 * len(panels), 1.5 + 0.2 * len(order)), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(2.0 + 1.9 * len(panels), 1.4 + 0.17 * len(order)), dpi=DPI, layout="constrained")
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for ax, comparison in zip(axes, panels, strict=True):
         _panel(ax, comparison, order)

@@ -32,18 +32,10 @@ STYLES = {  # of the curves: colour, marker
     "Random": ("#111111", "o"),
 }
 COST_LABELS = (
-    CLD,
-    ONLINE,
-    "CLD:first=49",
-    "DUAL",
-    "DynUnc",
-    "AUM",
-    "CCS",
-    "D2",
-    "EL2N",
-    "TDDS",
-    "Forgetting",
+    *(CLD, ONLINE, "CLD:first=49"),
+    *("DUAL", "DynUnc", "AUM", "CCS", "D2", "EL2N", "TDDS", "Forgetting"),
 )
+SHIFTED = {"Random": 0.45, "TDDS": -0.45}  # names off the dotted line, points
 NOISE_COLOURS = {10: "#1f77b4", 30: "#b3261e"}
 
 
@@ -77,7 +69,7 @@ def fraction_figure(head: Head) -> Figure:
     ax.set_xscale("log")
     ax.set_xticks(head.fractions, [percent(f) for f in head.fractions])
     ax.minorticks_off()
-    ax.set_xlim(head.fractions[0] / 6.5, head.fractions[-1] * 1.15)
+    ax.set_xlim(head.fractions[0] / 8, head.fractions[-1] * 1.15)
     ax.set_ylim(10, 100)
     ends.sort()
     places = spread_out([y for y, _, _ in ends], 5.2, 12, 90)
@@ -115,9 +107,7 @@ def cost_figure(head: Head) -> Figure:
         columns.setdefault(round(x / 4), []).append(label)
     for labels in columns.values():
         labels.sort(key=lambda m: found[m][1])
-        wished = [
-            found[m][1] + (0.35 if m in ("Random", "TDDS") else 0) for m in labels
-        ]  # off the dotted line
+        wished = [found[m][1] + SHIFTED.get(m, 0.0) for m in labels]
         places = spread_out(wished, 0.5, low, high)
         for i, (label, place) in enumerate(zip(labels, places, strict=True)):
             x, y, std = found[label]

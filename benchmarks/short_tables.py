@@ -113,7 +113,8 @@ def short_noise_table(published: Published) -> TextTable:
 def _difference(head: Head, label: str, fraction: float) -> str:
     """A difference from Random with its sign of significance."""
     side = head.entry(label, fraction).beside_random
-    return f"{SIGNS[side] + ' ' if side else ''}{signed(gap(head, label, fraction))}"
+    sign = f"{SIGNS[side]}\N{NO-BREAK SPACE}" if side else ""
+    return sign + signed(gap(head, label, fraction))
 
 
 def _interval(pair: Paired) -> str:

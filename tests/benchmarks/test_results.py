@@ -133,7 +133,7 @@ def test_sentences_by_hand():
     assert findings.gap(head, "AUM", 0.1) == pytest.approx(-10)
     assert findings.winners(head, 0.1) == ["CLD"]
     assert findings.best(head, 0.1).label == "CLD"
-    assert short_tables._difference(head, "AUM", 0.1) == "▼ -10.0"
+    assert short_tables._difference(head, "AUM", 0.1) == "▼\N{NO-BREAK SPACE}-10.0"
     assert short_tables._difference(head, "CLD", 0.2) == "+0.0"
     assert findings.listed("abc") == "a, b and c"
     assert marked(head.entry("CLD", 0.1)) == "*▲ 61.00 ± 0.90"
