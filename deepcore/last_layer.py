@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from deepcore.checks import UsageError
+from deepcore.neighbours import _full_precision as full_precision
 from deepcore.proxy import ProxyRun
 from deepcore.signals import Signal
 
@@ -95,41 +96,60 @@ class MovedGradient:
 
 
 class Argmax:
-    """The unpicked candidate of the largest <g_i, v> for a v that moves little from call to call; ties to the
+    """The unpicked candidate of the largest <g_i, v>, for a v that may move from call to call; ties to the
     first.
 
-    By Cauchy-Schwarz no product grows by more than `||g_i|| ||v - v'||` since it was computed at v', so only
-    the candidates whose ceiling reaches the best known product are computed; the answer is that of all.
+    Products of all are computed in float32, and again only when v has moved far: by Cauchy-Schwarz no product
+    is larger than that one by more than `||g_i|| (||v - v'|| + rounding ||v'||)`, v' being where it was
+    computed. Those whose ceiling reaches the best known product are computed in float64, and these decide;
+    the answer is that of all.
     """
 
     def __init__(self, candidates: LastLayer) -> None:
         self.candidates = candidates
         self.norms = candidates.norms()
         self.picked = torch.zeros(len(self.norms), dtype=torch.bool, device=self.norms.device)
-        self.known: torch.Tensor | None = None  # products at self.at, -inf for the picked
+        self.errors, self.error_scale = _single(candidates.errors)
+        self.inputs, self.input_scale = _single(candidates.inputs)
+        terms = candidates.errors.shape[1] + candidates.inputs.shape[1]
+        self.rounding = (terms + 16) * torch.finfo(torch.float32).eps
+        self.known: torch.Tensor | None = None  # products at self.at, about; -inf for the picked
 
     def pick(self, v: torch.Tensor) -> int:
         """The position of the best; it counts as picked from now on."""
         slack = EQUAL * self.norms.max() * v.norm()
         rows = None if self.known is None else self._possible(v, slack)
         if rows is None or len(rows) > max(MOST * len(self.norms), PROBES):
-            self.at = v
-            self.known = gains = self.candidates.products(v).masked_fill_(self.picked, float("-inf"))
-            best = int(_first_of_largest(gains, slack))
-        else:
-            gains = self.candidates.products(v, rows)
-            best = int(rows[_first_of_largest(gains, slack)])
+            self._compute(v)
+            rows = self._possible(v, slack)
+        gains = self.candidates.products(v, rows)
+        best = int(rows[_first_of_largest(gains, slack)])
         self.picked[best] = True
         self.known[best] = float("-inf")
         return best
 
+    def _compute(self, v: torch.Tensor) -> None:
+        """The products of all, in float32."""
+        single, scale = _single(v)
+        with full_precision():
+            products = (self.inputs @ single.T).mul_(self.errors).sum(dim=1).double()
+        self.known = products.mul_(scale * self.error_scale * self.input_scale)
+        self.known.masked_fill_(self.picked, float("-inf"))
+        self.at = v
+
     def _possible(self, v: torch.Tensor, slack: torch.Tensor) -> torch.Tensor:
         """The positions, ascending, that may be the best or tie with it."""
-        ceilings = self.known + self.norms * (v - self.at).norm()
+        ceilings = self.known + self.norms * ((v - self.at).norm() + self.rounding * self.at.norm())
         left = len(ceilings) - int(self.picked.sum())
         probes = ceilings.topk(min(PROBES, left)).indices
         reached = self.candidates.products(v, probes).max()
         return (ceilings >= reached - 2 * slack).nonzero().flatten()
+
+
+def _single(values: torch.Tensor) -> tuple[torch.Tensor, float]:
+    """In float32, with the largest at 1: what its range then loses is no more than rounding; and the scale."""
+    scale = float(values.abs().max()) or 1.0
+    return torch.div(values, scale, out=torch.empty_like(values, dtype=torch.float32)), scale
 
 
 def _first_of_largest(gains: torch.Tensor, slack: torch.Tensor) -> torch.Tensor:
