@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from deepcore.flags import FOLDER_FLAGS, IGNORED_FLAGS, PROXY_FLAGS, RECIPE_FLAGS, SETTING_FLAGS, parser
+from deepcore.cli.flags import FOLDER_FLAGS, IGNORED_FLAGS, PROXY_FLAGS, RECIPE_FLAGS, SETTING_FLAGS, parser
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -22,19 +22,19 @@ def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     # threads that wait for each other sleep: spinning loses a busy machine's time (read when torch is loaded)
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    from deepcore.console import exit_status  # torch is imported behind it: --help answers at once
+    from deepcore.common.console import exit_status
 
     return exit_status(lambda: run(args), args.save_path)
 
 
 def run(args: argparse.Namespace) -> int:
     """The command, without the handling of errors."""
-    from deepcore.checks import UsageError
-    from deepcore.dry_run import describe
-    from deepcore.harness import Harness
-    from deepcore.progress import Progress
-    from deepcore.report import closing_lines
-    from deepcore.run_report import write_report
+    from deepcore.common.checks import UsageError
+    from deepcore.common.progress import Progress
+    from deepcore.experiment.dry_run import describe
+    from deepcore.experiment.harness import Harness
+    from deepcore.report.accuracy_report import closing_lines
+    from deepcore.report.run_report import write_report
 
     if args.list:
         print(listing())
@@ -52,10 +52,11 @@ def run(args: argparse.Namespace) -> int:
         if getattr(args, flag) is not None:
             progress.say(f"--{flag} is ignored: {why}")
     data = load_data(args, progress.say)
+    folder = Path(args.save_path)
     harness = Harness(
         experiment(args, data),
         data,
-        Path(args.save_path),
+        folder,
         device=device(args.gpu),
         progress=progress,
         proxy_folder=args.proxy_run,
@@ -67,12 +68,12 @@ def run(args: argparse.Namespace) -> int:
     rows = harness.run()
     show("\n\n".join(table(rows, args.output) for table in shown))
     if args.figures:
-        from deepcore.pareto import pareto_files
+        from deepcore.report.cost_figure_files import pareto_files
 
-        for path in pareto_files(rows, harness.folder):
+        for path in pareto_files(rows, folder):
             progress.say(f"drawn: {path}")
-    report = write_report(harness, rows, progress.say) if args.report else None
-    progress.say("\n".join(closing_lines(rows, harness.folder)))
+    report = write_report(harness.plan, folder, rows, progress.say) if args.report else None
+    progress.say("\n".join(closing_lines(rows, folder)))
     if report is not None:
         progress.say(f"report: {report}, its tables and figures beside it")
     failed = [row for row in rows if row.status != "ok"]
@@ -83,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
 
 def load_data(args: argparse.Namespace, say: Callable[[str], None]) -> Any:
     """The LabeledData of --dataset."""
-    from deepcore import data as datasets
+    from deepcore.data import datasets
 
     folder_flags = {flag: getattr(args, flag) for flag in FOLDER_FLAGS}
     name = "Digits" if args.dataset is None else args.dataset
@@ -96,9 +97,9 @@ def load_data(args: argparse.Namespace, say: Callable[[str], None]) -> Any:
 
 def costs(args: argparse.Namespace) -> str:
     """The tables of --costs: of the paper's scenario, or of the setting that some flag describes."""
-    from deepcore.costs_report import costs_report
-    from deepcore.scenario import Scenario
-    from deepcore.setting import setting
+    from deepcore.costs.scenario import Scenario
+    from deepcore.experiment.own_scenario import setting
+    from deepcore.report.cost_report import costs_report
 
     scenario = Scenario.paper()
     if any(getattr(args, flag) is not None for flag in SETTING_FLAGS):
@@ -116,11 +117,12 @@ def costs(args: argparse.Namespace) -> str:
 def tables(args: argparse.Namespace) -> list[Any]:
     """The functions behind --show, each from (rows, output) to text; what is wrong with the flags of what is
     printed fails here, before anything is run."""
-    from deepcore.checks import UsageError
-    from deepcore.measured_report import measured_report, phase_report
-    from deepcore.noise_report import noise_report
-    from deepcore.pareto import check_matplotlib
-    from deepcore.report import accuracy_report
+    from deepcore.common.checks import UsageError
+    from deepcore.report.accuracy_report import accuracy_report
+    from deepcore.report.cost_figure_files import check_matplotlib
+    from deepcore.report.measured_cost_report import measured_report
+    from deepcore.report.noise_report import noise_report
+    from deepcore.report.phase_report import phase_report
 
     for flag in ("protocol", "flops"):
         if getattr(args, flag) is not None:
@@ -153,9 +155,11 @@ def show(text: str) -> None:
 
 def experiment(args: argparse.Namespace, data: Any) -> Any:
     """The ExperimentSpec of the flags."""
-    from deepcore import nets
-    from deepcore.checks import UsageError, check_choice
-    from deepcore.config import RECIPES, ExperimentSpec, LabelNoise
+    from deepcore.common.checks import UsageError, check_choice
+    from deepcore.data.label_noise import LabelNoise
+    from deepcore.experiment.spec import ExperimentSpec
+    from deepcore.nets import networks as nets
+    from deepcore.training.recipes import RECIPES
 
     if args.num_exp < 1 or args.seed < 0:
         raise UsageError("--num_exp must be at least 1 and --seed at least 0")
@@ -203,7 +207,7 @@ def device(gpus: list[int] | None) -> Any:
     """The torch device that --gpu asks for."""
     import torch
 
-    from deepcore.checks import UsageError
+    from deepcore.common.checks import UsageError
 
     if gpus is None:
         return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
@@ -225,9 +229,9 @@ def listing() -> str:
     from tabulate import tabulate
 
     import methods
-    from deepcore.config import RECIPES
-    from deepcore.data import DATASETS
-    from deepcore.nets import NETS
+    from deepcore.data.datasets import DATASETS
+    from deepcore.nets.networks import NETS
+    from deepcore.training.recipes import RECIPES
 
     common = {"record", "class_balanced", "sampler"}
     table = []

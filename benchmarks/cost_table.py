@@ -16,12 +16,25 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from benchmarks.marks import filled, write_or_check  # noqa: E402
-from deepcore.conventions import convention_lines, convention_sheet  # noqa: E402
-from deepcore.costs_report import bills_of, costs_csv, formula_sheet, number_sheet, remarks  # noqa: E402
-from deepcore.measured_report import bill_of_record, render_bills, render_phases  # noqa: E402
-from deepcore.phases import Phase  # noqa: E402
-from deepcore.scenario import Scenario  # noqa: E402
+from benchmarks.generated_parts import filled, write_or_check
+from deepcore.analysis.phases import Phase
+from deepcore.costs.scenario import Scenario
+from deepcore.report.cost_report import (
+    costs_csv,
+    costs_of,
+    formula_table,
+    number_table,
+    remarks,
+)
+from deepcore.report.flop_conventions import (
+    convention_lines,
+    convention_table,
+)
+from deepcore.report.measured_cost_report import (
+    cost_of_record,
+    render_costs,
+)
+from deepcore.report.phase_report import render_phases
 
 README = HERE / "README.md"
 RESULTS = HERE / "results"
@@ -30,30 +43,30 @@ RESULTS = HERE / "results"
 def tables() -> dict[str, str]:
     """{file name: content}; two tables in three forms, and conventions.md."""
     paper = Scenario.paper()
-    costs = bills_of(paper, "paper", "paper")
+    costs = costs_of(paper, "paper", "paper")
     lines = "\n".join(f"- {line}" for line in remarks(paper, costs, "paper", "paper"))
-    files = {"appendix_e.csv": costs_csv(costs), "table1.csv": formula_sheet(costs).render("csv")}
-    for stem, sheet in (("table1", formula_sheet(costs)), ("appendix_e", number_sheet(costs))):
-        files[f"{stem}.md"] = f"{sheet.render('md')}\n\n{lines}"
-        files[f"{stem}.tex"] = sheet.render("latex")
+    files = {"appendix_e.csv": costs_csv(costs), "table1.csv": formula_table(costs).render("csv")}
+    for stem, text in (("table1", formula_table(costs)), ("appendix_e", number_table(costs))):
+        files[f"{stem}.md"] = f"{text.render('md')}\n\n{lines}"
+        files[f"{stem}.tex"] = text.render("latex")
     what_changes = "\n".join(f"- {line}" for line in convention_lines(paper))
-    files["conventions.md"] = f"{convention_sheet(paper).render('md')}\n\n{what_changes}"
+    files["conventions.md"] = f"{convention_table(paper).render('md')}\n\n{what_changes}"
     return {name: text + "\n" for name, text in files.items()}
 
 
 def readme() -> str:
-    """benchmarks/README.md with the tables between its marks as they are now."""
+    """benchmarks/README.md with the tables between its styles as they are now."""
     paper = Scenario.paper()
-    costs = bills_of(paper, "paper", "paper")
-    bills = [bill_of_record(r) for r in json.loads((RESULTS / "digits_costs.json").read_text())]
+    costs = costs_of(paper, "paper", "paper")
+    costs = [cost_of_record(r) for r in json.loads((RESULTS / "digits_costs.json").read_text())]
     found = [Phase(**record) for record in json.loads((RESULTS / "digits_phases.json").read_text())]
-    here = {"table1_here": formula_sheet, "appendix_e_here": number_sheet}
+    here = {"table1_here": formula_table, "appendix_e_here": number_table}
     parts = {
-        "appendix_e": number_sheet(costs).render("md"),
+        "appendix_e": number_table(costs).render("md"),
         "remarks": "\n".join(f"- {line}" for line in remarks(paper, costs, "paper", "paper")),
         "conventions": tables()["conventions.md"].strip(),
-        **{name: sheet(bills_of(paper, "here", "consistent")).render("md") for name, sheet in here.items()},
-        "digits_costs": render_bills(bills, "md"),
+        **{name: text(costs_of(paper, "here", "consistent")).render("md") for name, text in here.items()},
+        "digits_costs": render_costs(costs, "md"),
         "digits_phases": render_phases(found, "md"),
     }
     return filled(README, "table", parts)

@@ -10,10 +10,10 @@ from collections.abc import Iterable
 
 from benchmarks.published import Head, Published
 from benchmarks.results_sheets import study_value
-from deepcore.comparison import Entry
-from deepcore.measured import measured_bills
-from deepcore.noise_report import detection, noise_table
-from deepcore.stats import Paired, paired_difference
+from deepcore.analysis.comparison import Entry
+from deepcore.analysis.measured_costs import measured_costs
+from deepcore.analysis.stats import Paired, paired_difference
+from deepcore.report.noise_report import detection, noise_table
 
 POST, POST_0, ONLINE, ONLINE_0 = (
     "CLD:initial=False",
@@ -127,9 +127,9 @@ def who_wins(published: Published) -> str:
 def what_it_costs(published: Published) -> str:
     """The bill of those above Random, of CLD and of Random, at 10%."""
     head = published.fashion
-    bills = {b.method: b for b in measured_bills([r for r in head.rows if r.fraction in (0.1, None)])}
+    costs = {b.method: b for b in measured_costs([r for r in head.rows if r.fraction in (0.1, None)])}
     readers = [*winners(head, 0.1), POST_0, ONLINE]
-    shown = [f"{bills[label].method} {bills[label].share:.0%}" for label in (*readers, "Random")]
+    shown = [f"{costs[label].method} {costs[label].share:.0%}" for label in (*readers, "Random")]
     full = head.entry("Full", None).accuracy.mean
     return (
         "**At what cost.** A 10% coreset, proxy included, in percent of the FLOPs of training once on all "

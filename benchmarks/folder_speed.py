@@ -31,8 +31,8 @@ from torch.utils.data import DataLoader, Subset
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a clone without installation
 
-from deepcore.data import load
-from deepcore.torchvision_import import torchvision
+from deepcore.common.torchvision_import import torchvision
+from deepcore.data.datasets import load
 
 BATCH = 64
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from deepcore.comparison import Comparison, Entry
-from deepcore.tables import REFERENCE, percent
+from deepcore.analysis.comparison import Comparison, Entry
+from deepcore.report.cells import REFERENCE, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

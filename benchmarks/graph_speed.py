@@ -23,10 +23,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a clon
 import numpy as np
 
 import methods
-from deepcore.proxy import ProxyRun
-from deepcore.seeding import stream
-from deepcore.selection import Budget
-from deepcore.signals import Signal
+from deepcore.common.seeding import stream
+from deepcore.proxy.run import ProxyRun
+from deepcore.proxy.signals import Signal
+from deepcore.selection.budget import Budget
 
 METHODS = (
     "D2:neighbors=10,normalize=true",

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import methods
-from deepcore import nets
-from deepcore.checks import UsageError, check_choice
-from deepcore.config import RECIPES, ExperimentSpec, LabelNoise
-from deepcore.data import LabeledData
+from deepcore.common.checks import UsageError, check_choice
+from deepcore.data.label_noise import LabelNoise
+from deepcore.data.record import LabeledData
+from deepcore.experiment.spec import ExperimentSpec
+from deepcore.nets import networks as nets
+from deepcore.training.recipes import RECIPES
 
 SELECTIONS = (
     *("CLD", "CLD:initial=false", "CLD:record=online", "CLD:record=online,initial=true", "LTC", "Random"),

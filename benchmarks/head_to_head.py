@@ -27,23 +27,35 @@ sys.path.insert(0, str(HERE.parent))
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when torch is loaded
 
-import torch  # noqa: E402
+import torch
 
-from benchmarks.grids import GRIDS, Grid, check_seeds, grid_of  # noqa: E402
-from benchmarks.paper_numbers import paper_table  # noqa: E402
-from benchmarks.rows_csv import from_csv, to_csv  # noqa: E402
-from deepcore import data as datasets  # noqa: E402
-from deepcore.checks import UsageError  # noqa: E402
-from deepcore.comparison import compare_rows, rank_table  # noqa: E402
-from deepcore.console import exit_status  # noqa: E402
-from deepcore.data import LabeledData  # noqa: E402
-from deepcore.files import write_bytes  # noqa: E402
-from deepcore.flags import Parser  # noqa: E402
-from deepcore.harness import Cell, Harness  # noqa: E402
-from deepcore.noise_report import noise_table  # noqa: E402
-from deepcore.progress import Progress  # noqa: E402
-from deepcore.results import ResultRow  # noqa: E402
-from deepcore.tables import overview_table, percent, ranks_table, verdict_lines, worst_table  # noqa: E402
+from benchmarks.grids import GRIDS, Grid, check_seeds, grid_of
+from benchmarks.paper_numbers import paper_table
+from benchmarks.rows_csv import from_csv, to_csv
+from deepcore.analysis.comparison import (
+    compare_rows,
+    rank_table,
+)
+from deepcore.cli.flags import Parser
+from deepcore.common.checks import UsageError
+from deepcore.common.console import exit_status
+from deepcore.common.files import write_bytes
+from deepcore.common.progress import Progress
+from deepcore.data import datasets
+from deepcore.data.record import LabeledData
+from deepcore.experiment.harness import (
+    Cell,
+    Harness,
+)
+from deepcore.experiment.rows import ResultRow
+from deepcore.report.accuracy_tables import (
+    overview_table,
+    ranks_table,
+    verdict_lines,
+    worst_table,
+)
+from deepcore.report.cells import percent
+from deepcore.report.noise_report import noise_table
 
 RESULTS = HERE / "results"
 SAME_MACHINE = ("device", "torch", "numpy", "threads")  # of the provenance
@@ -125,8 +137,8 @@ def collect(
     found, failed = {}, {}
     for seed in grid.seeds:
         for harness in harnesses(grid, data, folder, device, progress, seed):
-            for cell in harness.cells(seed):
-                blank = harness.blank(cell)
+            for cell in harness.plan.cells:  # those of this seed
+                blank = harness.plan.blank_row(cell)
                 key = (blank.label, blank.fraction, seed)
                 found[key] = harness.rows.finished(blank)
                 if found[key] is None and (error := harness.rows.error(blank)):
@@ -183,7 +195,7 @@ def verify(
     spec = dataclasses.replace(spec, methods=(method,), fractions=fractions, everything=False)
     with tempfile.TemporaryDirectory() as folder:
         harness = Harness(spec, data, Path(folder), device=device, progress=progress)
-        blank = harness.blank(Cell(row.seed, method, row.fraction, row.target_net))
+        blank = harness.plan.blank_row(Cell(row.seed, method, row.fraction, row.target_net))
         if blank.fingerprint != row.fingerprint:
             raise UsageError(
                 f"row {number} of {grid.name} is of fingerprint {row.fingerprint}, this command would run "

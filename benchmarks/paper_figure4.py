@@ -15,9 +15,14 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from deepcore.bills import BILLS, bill  # noqa: E402
-from deepcore.figures import Point, pareto_figure, save_figure  # noqa: E402
-from deepcore.scenario import Scenario  # noqa: E402
+from deepcore.costs.formulas import FORMULAS
+from deepcore.costs.of_method import formula_cost
+from deepcore.costs.scenario import Scenario
+from deepcore.report.cost_figure import (
+    Point,
+    pareto_figure,
+)
+from deepcore.report.figure_files import save_figure
 
 ACCURACIES = HERE / "paper" / "paper_table4_5_imagenet_resnet18.csv"
 PERCENT = "10"
@@ -29,8 +34,8 @@ def paper_points() -> tuple[list[Point], list[str]]:
     with ACCURACIES.open() as file:
         rows = {row["method"]: row for row in csv.DictReader(file) if row["percent_of_train"] == PERCENT}
     points, missing = [], []
-    for name, entry in BILLS.items():
-        cost = bill(name, Scenario.paper())
+    for name, entry in FORMULAS.items():
+        cost = formula_cost(name, Scenario.paper())
         row = rows.get(cost.method)
         if row is not None:
             mean, std = float(row["top1_mean"]), float(row["top1_std"])
@@ -45,7 +50,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, default=HERE / "figures")
     points, missing = paper_points()
-    full = bill("Full", Scenario.paper()).total_flops
+    full = formula_cost("Full", Scenario.paper()).total_flops
     caption = (
         "The CLD paper's numbers, none measured here, and of two networks: accuracies are ResNet-18's "
         "(Tables 4 and 5, mean and standard deviation of five runs), costs those of Appendix E: a ResNet-18 "

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.grids import Grid
-from deepcore.comparison import Comparison
-from deepcore.sheet import Sheet
-from deepcore.tables import Table, percent, spread
+from deepcore.analysis.comparison import Comparison
+from deepcore.report.cells import percent, spread
+from deepcore.report.table import Table
+from deepcore.report.text_table import TextTable
 
 PAPER = Path(__file__).resolve().parent / "paper"
 NAMES = {"Dyn-Unc": "DynUnc"}  # the paper's, where ours is another
@@ -69,10 +70,10 @@ def paper_table(grid: Grid, comparisons: Sequence[Comparison]) -> Table:
         )
         for name, fraction in keys
     )
-    sheet = Sheet(
+    text = TextTable(
         f"Measured here, and printed in the CLD paper ({grid.dataset}, {grid.model})",
         ("method", "kept", "measured %", "paper %"),
         lines,
     )
     notes = ("The paper's numbers are its authors'; none of them was measured here.",)
-    return Table("paper", sheet, records, notes)
+    return Table("paper", text, records, notes)

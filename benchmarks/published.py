@@ -9,8 +9,8 @@ from pathlib import Path
 from benchmarks.rows_csv import from_csv
 from benchmarks.score_study import Finding
 from benchmarks.score_study import from_csv as study_from_csv
-from deepcore.comparison import Comparison, Entry, compare_rows
-from deepcore.results import ResultRow
+from deepcore.analysis.comparison import Comparison, Entry, compare_rows
+from deepcore.experiment.rows import ResultRow
 
 RESULTS = Path(__file__).resolve().parent / "results"
 

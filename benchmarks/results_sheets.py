@@ -6,15 +6,16 @@ import statistics
 from collections.abc import Callable
 
 from benchmarks.published import Published
-from deepcore.comparison import Entry
-from deepcore.noise_report import detection, noise_table
-from deepcore.sheet import Sheet
-from deepcore.tables import SIGNS, percent
+from deepcore.analysis.comparison import Entry
+from deepcore.report.accuracy_tables import SIGNS
+from deepcore.report.cells import percent
+from deepcore.report.noise_report import detection, noise_table
+from deepcore.report.text_table import TextTable
 
 NOTHING = "-"
 
 
-def noise_sheet(published: Published, rate: int) -> Sheet:
+def noise_sheet(published: Published, rate: int) -> TextTable:
     """One line per selection: what its score tells, what it keeps, how accurate its coresets are."""
     head = published.noise[rate]
     records = {(r["method"], r["fraction"]): r for r in noise_table(head.rows).records}
@@ -40,7 +41,7 @@ def noise_sheet(published: Published, rate: int) -> Sheet:
     )
     n = min(entry.accuracy.n for c in head.comparisons for entry in c.entries)
     title = f"{rate}% of the candidates' labels flipped: Fashion-MNIST, ConvNet, {n} seeds"
-    return Sheet(title, headers, tuple(lines), words=(2,))
+    return TextTable(title, headers, tuple(lines), words=(2,))
 
 
 def marked(entry: Entry) -> str:
@@ -62,7 +63,7 @@ def study_value(
     return statistics.mean(values) if values else None
 
 
-def study_sheet(published: Published) -> Sheet:
+def study_sheet(published: Published) -> TextTable:
     """One line per selection method of the fashion grid."""
 
     def shown(form: str, *key: object) -> str:
@@ -85,6 +86,6 @@ def study_sheet(published: Published) -> Sheet:
     )
     counts = [len({f.seed for f in published.study if f.method == method}) for method, *_ in lines]
     seeds = f"{min(counts)} to {max(counts)}" if min(counts) < max(counts) else f"{max(counts)}"
-    return Sheet(
+    return TextTable(
         f"What scores look at and selections keep: Fashion-MNIST, {seeds} seeds", ("method", *columns), lines
     )

@@ -16,26 +16,32 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from benchmarks.findings import findings, highlights  # noqa: E402
-from benchmarks.forest_figure import forest_figure  # noqa: E402
-from benchmarks.marks import filled, write_or_check  # noqa: E402
-from benchmarks.published import Head, Published  # noqa: E402
-from benchmarks.results_sheets import noise_sheet, study_sheet  # noqa: E402
-from deepcore.comparison import rank_table  # noqa: E402
-from deepcore.figures import save_figure  # noqa: E402
-from deepcore.flags import Parser  # noqa: E402
-from deepcore.measured import measured_bills  # noqa: E402
-from deepcore.measured_report import cost_sheet, remarks  # noqa: E402
-from deepcore.report import setting_lines  # noqa: E402
-from deepcore.sheet import Sheet, render_lines  # noqa: E402
-from deepcore.tables import overview_table, ranks_table  # noqa: E402
+from benchmarks.findings import findings, highlights
+from benchmarks.forest_figure import forest_figure
+from benchmarks.generated_parts import filled, write_or_check
+from benchmarks.published import Head, Published
+from benchmarks.results_sheets import noise_sheet, study_sheet
+from deepcore.analysis.comparison import rank_table
+from deepcore.analysis.measured_costs import measured_costs
+from deepcore.cli.flags import Parser
+from deepcore.report.accuracy_report import setting_lines
+from deepcore.report.accuracy_tables import (
+    overview_table,
+    ranks_table,
+)
+from deepcore.report.figure_files import save_figure
+from deepcore.report.measured_cost_report import (
+    cost_table,
+    remarks,
+)
+from deepcore.report.text_table import TextTable, render_lines
 
 FIGURES = HERE / "figures"
 COMMAND = "python benchmarks/results_tables.py"
 
 
 def texts(published: Published) -> dict[Path, str]:
-    """Both READMEs with what stands between their marks as it is now."""
+    """Both READMEs with what stands between their styles as it is now."""
     fashion = overview(published.fashion)
     parts = {
         "findings": findings(published),
@@ -65,14 +71,14 @@ def ranks(head: Head) -> str:
 
 
 def costs(head: Head, fraction: float) -> str:
-    """The measured bill at one fraction, without its seconds: they are of a machine shared with others."""
-    bills = measured_bills([r for r in head.rows if r.fraction in (fraction, None)])
-    sheet = cost_sheet(bills)
-    counted = [i for i, header in enumerate(sheet.headers) if not header.endswith("\ns")]
-    headers = tuple(sheet.headers[i] for i in counted)
-    rows = tuple(tuple(row[i] for i in counted) for row in sheet.rows)
-    lines = [line.partition(" Select s:")[0] for line in remarks(bills)]
-    return f"{Sheet(sheet.title, headers, rows).render('md')}\n\n{render_lines(lines, 'md')}"
+    """The measured cost at one fraction, without its seconds: they are of a machine shared with others."""
+    costs = measured_costs([r for r in head.rows if r.fraction in (fraction, None)])
+    text = cost_table(costs)
+    counted = [i for i, header in enumerate(text.headers) if not header.endswith("\ns")]
+    headers = tuple(text.headers[i] for i in counted)
+    rows = tuple(tuple(row[i] for i in counted) for row in text.rows)
+    lines = [line.partition(" Select s:")[0] for line in remarks(costs)]
+    return f"{TextTable(text.title, headers, rows).render('md')}\n\n{render_lines(lines, 'md')}"
 
 
 def settings(published: Published) -> str:

@@ -3,7 +3,7 @@
     python benchmarks/rivals_speed.py                     165 x 54,000 of each signal, 10 classes
     python benchmarks/rivals_speed.py --n 1281167 --epochs 90 --classes 1000
 
-Windowed methods use all epochs (TDDS would stop at 30, DUAL at 30: `--published` keeps those). Every method
+Methods with a window use all epochs (TDDS and DUAL would stop at 30: `--published` keeps those). Every method
 that scores from the online scalars is timed; D2 and Glister are not scores. Peak memory is what numpy
 allocates while scoring, in bytes per sample.
 """
@@ -26,11 +26,11 @@ from tabulate import tabulate
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a clone without installation
 
 import methods
-from deepcore.method import ScoreMethod
-from deepcore.proxy import ProxyRun
-from deepcore.seeding import stream
-from deepcore.selection import Budget
-from deepcore.signals import TRAJECTORIES, Signal
+from deepcore.common.seeding import stream
+from deepcore.proxy.run import ProxyRun
+from deepcore.proxy.signals import TRAJECTORIES, Signal
+from deepcore.selection.budget import Budget
+from deepcore.selection.method import ScoreMethod
 
 NAMES = ("Forgetting", "EL2N", "GraNd", "AUM", "CCS", "TDDS", "DynUnc", "DUAL")
 

@@ -16,8 +16,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from deepcore.checks import StoredMismatch
-from deepcore.results import ResultRow
+from deepcore.common.checks import StoredMismatch
+from deepcore.experiment.rows import ResultRow
 
 SHARED = ("provenance", "target_recipe", "proxy_recipe", "method_spec", "notes")
 FIRST = ("dataset", "target_net", "method", "label", "fraction", "seed", "k", "accuracy")

@@ -25,26 +25,26 @@ from typing import NamedTuple
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from scipy.stats import rankdata  # noqa: E402
+import numpy as np
+import torch
+from scipy.stats import rankdata
 
-from benchmarks.grids import grid_of  # noqa: E402
-from deepcore import data as datasets  # noqa: E402
-from deepcore.checks import UsageError  # noqa: E402
-from deepcore.console import exit_status  # noqa: E402
-from deepcore.files import write_bytes  # noqa: E402
-from deepcore.flags import Parser  # noqa: E402
-from deepcore.harness import Harness  # noqa: E402
-from deepcore.method import CoresetMethod  # noqa: E402
-from deepcore.overlap import spearman  # noqa: E402
-from deepcore.progress import Progress  # noqa: E402
-from deepcore.proxy import ProxyRun  # noqa: E402
-from deepcore.seed_runs import SeedRuns  # noqa: E402
-from deepcore.selecting import file_stem  # noqa: E402
-from deepcore.signals import Signal  # noqa: E402
-from methods.cld import CLD  # noqa: E402
-from methods.el2n import EL2N  # noqa: E402
+from benchmarks.grids import grid_of
+from deepcore.analysis.overlap import spearman
+from deepcore.cli.flags import Parser
+from deepcore.common.checks import UsageError
+from deepcore.common.console import exit_status
+from deepcore.common.files import write_bytes
+from deepcore.common.progress import Progress
+from deepcore.data import datasets
+from deepcore.experiment.harness import Harness
+from deepcore.experiment.seed_runs import SeedRuns
+from deepcore.proxy.run import ProxyRun
+from deepcore.proxy.signals import Signal
+from deepcore.selection.method import CoresetMethod
+from deepcore.selection.store import file_stem
+from methods.cld import CLD
+from methods.el2n import EL2N
 
 RESULTS = HERE / "results"
 
@@ -120,10 +120,10 @@ def findings(harness: Harness, seed: int) -> Iterator[Finding]:
     run = SeedRuns(harness, seed).of(CLD())
     properties = properties_of(run)
     percentiles = {name: 100 * (rankdata(value) - 0.5) / len(value) for name, value in properties.items()}
-    for method in harness.spec.methods:
+    for method in harness.plan.spec.methods:
         if not (method.is_selection and method.uses_fraction):
             continue
-        label, folder = method.label(), harness.selection_folder(seed, method)
+        label, folder = method.label(), harness.plan.selection_folder(harness.runtime.folder, seed, method)
         if isinstance(method, CLD):
             yield Finding(seed, label, None, "first_step", first_step(method, run))
         if (folder / "scores.npz").exists():
@@ -132,7 +132,7 @@ def findings(harness: Harness, seed: int) -> Iterator[Finding]:
                 rho = spearman(scores, value)
                 if rho is not None:
                     yield Finding(seed, label, None, f"rho_{name}", rho)
-        for fraction in harness.spec.fractions:
+        for fraction in harness.plan.spec.fractions:
             kept = selected(harness, seed, method, fraction)
             at = np.searchsorted(run.ids, kept)
             for name, value in percentiles.items():
@@ -143,7 +143,10 @@ def findings(harness: Harness, seed: int) -> Iterator[Finding]:
 
 def selected(harness: Harness, seed: int, method: CoresetMethod, fraction: float) -> np.ndarray:
     """The stored ids of a selection."""
-    path = harness.selection_folder(seed, method) / f"{file_stem(method, fraction)}.npz"
+    path = (
+        harness.plan.selection_folder(harness.runtime.folder, seed, method)
+        / f"{file_stem(method, fraction)}.npz"
+    )
     with np.load(path, allow_pickle=False) as stored:
         return stored["ids"]
 

@@ -25,10 +25,10 @@ from tabulate import tabulate
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a clone without installation
 
-from deepcore.correlation import CLDStream
-from deepcore.proxy import ProxyRun
-from deepcore.seeding import stream
-from deepcore.signals import Signal
+from deepcore.common.seeding import stream
+from deepcore.proxy.run import ProxyRun
+from deepcore.proxy.signals import Signal
+from deepcore.scoring.one_pass import CLDStream
 from methods.cld import CLD
 from methods.ltc import LTC
 

@@ -44,18 +44,21 @@ from torch.utils.data import DataLoader, Dataset
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a clone without installation
 
-from deepcore import nets
-from deepcore.config import TrainSpec
-from deepcore.data import Augmentation, LabeledData, from_arrays, load
-from deepcore.flops import flops_per_example
-from deepcore.meter import Meter
-from deepcore.proxy_store import ProxyStore
-from deepcore.recorder import Recorder, Recording
-from deepcore.signals import TRAJECTORIES
-from deepcore.split import Split
-from deepcore.threads import threads_for
-from deepcore.torchvision_import import torchvision
-from deepcore.train import make_optimizer, train
+from deepcore.common.meter import Meter
+from deepcore.common.threads import threads_for
+from deepcore.common.torchvision_import import torchvision
+from deepcore.data.datasets import load
+from deepcore.data.memory import Augmentation, from_arrays
+from deepcore.data.record import LabeledData
+from deepcore.data.split import Split
+from deepcore.nets import networks as nets
+from deepcore.nets.flops import flops_per_example
+from deepcore.proxy.recorder import Recorder
+from deepcore.proxy.recording import Recording
+from deepcore.proxy.signals import TRAJECTORIES
+from deepcore.proxy.store import ProxyStore
+from deepcore.training.loop import make_optimizer, train
+from deepcore.training.spec import TrainSpec
 
 CPU = torch.device("cpu")
 
@@ -196,7 +199,7 @@ def our_epoch(
     device: torch.device = CPU,
     now: Callable[[], float] = clock,
 ) -> float:
-    """Seconds of one epoch of deepcore.train, the online recording of every signal included when asked."""
+    """Seconds of one epoch of the training loop; `recording` adds the online recording of every signal."""
     net = nets.build(model, data.train.shape, data.num_classes, seed=0)
     hooks, meter = [], Meter(device)
     with (

@@ -11,8 +11,8 @@ import types
 import typing
 from typing import Any
 
-from deepcore.checks import UsageError, check_choice
-from deepcore.method import CoresetMethod
+from deepcore.common.checks import UsageError, check_choice
+from deepcore.selection.method import CoresetMethod
 from methods.aum import AUM
 from methods.ccs import CCS
 from methods.cld import CLD

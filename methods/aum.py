@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from deepcore.checks import check_choice
-from deepcore.method import Facts, ScoreMethod
-from deepcore.proxy import ProxyRun
-from deepcore.signals import Signal
-from deepcore.streams import mean_over_epochs
+from deepcore.common.checks import check_choice
+from deepcore.proxy.run import ProxyRun
+from deepcore.proxy.signals import Signal
+from deepcore.scoring.epochs import mean_over_epochs
+from deepcore.selection.method import Facts, ScoreMethod
 
 _SIGNALS = {"logit": Signal.MARGIN, "probability": Signal.MARGIN_P}
 
@@ -42,7 +42,7 @@ class AUM(ScoreMethod):
         code="asappresearch/aum",
         rule="mean over all epochs of z_y - max of the other logits",
         balance="top k within each class's quota; the paper selects no subset",
-        anchor="tests/test_aum.py::test_margin_by_hand",
+        anchor="tests/methods/test_aum.py::test_margin_by_hand",
         deviations=("as a selection it keeps the lowest margins, as CCS's command line does",),
     )
 

@@ -8,12 +8,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from deepcore.checks import UsageError, check_choice, check_positive
-from deepcore.method import Facts, ScoreMethod
-from deepcore.proxy import ProxyRun
-from deepcore.samplers import Sampler, Strata
-from deepcore.selection import cut_share
-from deepcore.signals import Signal
+from deepcore.common.checks import UsageError, check_choice, check_positive
+from deepcore.proxy.run import ProxyRun
+from deepcore.proxy.signals import Signal
+from deepcore.selection.method import Facts, ScoreMethod
+from deepcore.selection.ranking import cut_share
+from deepcore.selection.samplers import Sampler, Strata
 from methods.aum import AUM
 from methods.el2n import EL2N
 from methods.forgetting import Forgetting
@@ -57,7 +57,7 @@ class CCS(ScoreMethod):
         code="haizhongzheng/Coverage-centric-coreset-selection",
         rule="cut int(beta n) lowest AUM, 50 equal-width strata, smallest first, uniform draws",
         balance="cut, strata and quota inside each class; the paper: over the whole pool",
-        anchor="tests/test_samplers.py::test_strata_by_hand",
+        anchor="tests/selection/test_samplers.py::test_strata_by_hand",
         deviations=(
             "the top edge is max + 1e-4 |max| and the last stratum closed: the authors' max * 1.0001 loses "
             "rows when max <= 0",

@@ -8,12 +8,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from deepcore.checks import UsageError, check_choice, check_positive
-from deepcore.correlation import CORRELATIONS, FLAT, check_length, correlate, standardise
-from deepcore.method import Facts, ScoreMethod
-from deepcore.proxy import ProxyRun
-from deepcore.resources import Memory
-from deepcore.signals import Signal
+from deepcore.common.checks import UsageError, check_choice, check_positive
+from deepcore.common.resources import Memory
+from deepcore.proxy.run import ProxyRun
+from deepcore.proxy.signals import Signal
+from deepcore.scoring.correlation import CORRELATIONS, FLAT, check_length, correlate, standardise
+from deepcore.selection.method import Facts, ScoreMethod
 
 TRAJECTORIES = ("class", "global")
 KEEP = ("highest", "lowest", "zero")
@@ -31,7 +31,7 @@ class CLD(ScoreMethod):
 
     A sample, or a class mean, whose differences do not vary (max - min <= 1e-6 * max|l|) has no correlation:
     it scores 0.0, and a warning counts it. Memory beyond the run: 80 * batch + 9 * N bytes; the trajectories
-    are read once. `CLDStream` (deepcore.correlation) is the same without stored trajectories.
+    are read once. `CLDStream` (deepcore.scoring.correlation) is the same without stored trajectories.
 
     Deviations: none from the paper in the defaults. The authors' code drops checkpoint 0: `initial=False`.
 
@@ -62,7 +62,7 @@ class CLD(ScoreMethod):
         code="manishnagaraj.github.io/projects/cld",
         rule="Pearson correlation of a sample's loss differences with its class's mean ones in validation",
         balance="top k within each class's quota, as in the paper",
-        anchor="tests/test_cld.py::test_equals_the_definition",
+        anchor="tests/methods/test_cld.py::test_equals_the_definition",
         deviations=(
             "the untrained network's row is used, as in Eq. 4; the authors' code drops it (`initial=false`)",
             "a trajectory that does not vary has no correlation and scores 0",

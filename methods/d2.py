@@ -9,14 +9,16 @@ from typing import ClassVar
 
 import numpy as np
 
-from deepcore.checks import UsageError, check_choice, check_positive
-from deepcore.message_passing import Graph, neighbour_graph, pass_forward, pick_and_pass_back
-from deepcore.method import CoresetMethod, Facts, ScoreMethod
-from deepcore.neighbours import BLOCK_BYTES, SPARE
-from deepcore.proxy import ProxyRun
-from deepcore.resources import Memory
-from deepcore.selection import Budget, Selection, class_quotas, cut_lowest, cut_share
-from deepcore.signals import Signal
+from deepcore.common.checks import UsageError, check_choice, check_positive
+from deepcore.common.resources import Memory
+from deepcore.proxy.run import ProxyRun
+from deepcore.proxy.signals import Signal
+from deepcore.scoring.message_passing import Graph, neighbour_graph, pass_forward, pick_and_pass_back
+from deepcore.scoring.neighbours import BLOCK_BYTES, SPARE
+from deepcore.selection.budget import Budget, class_quotas
+from deepcore.selection.method import CoresetMethod, Facts, ScoreMethod
+from deepcore.selection.ranking import cut_lowest, cut_share
+from deepcore.selection.selection import Selection
 from methods.aum import AUM
 from methods.el2n import EL2N
 from methods.forgetting import Forgetting
@@ -54,7 +56,7 @@ class D2(CoresetMethod):
         difficulty: "forgetting", "el2n" or "aum".
         neighbors: kappa; a class with fewer other rows is joined completely, and it is said.
         gamma: of the reverse kernel; the paper sets it per data set and fraction.
-        beta: share cut; None for `deepcore.selection.cut_share` of the fraction kept.
+        beta: share cut; None for `deepcore.selection.ranking.cut_share` of the fraction kept.
         graph: "class" (edges within each class) or "global".
         forward: "sum" or "product".
         reverse: "weighted" or "absolute".
@@ -83,7 +85,7 @@ class D2(CoresetMethod):
         rule="x = s + sum of exp(-d) s over kappa nearest; take the largest x, lower its neighbours, repeat",
         balance="graph, cut and quota inside each class, the authors' CIFAR setting; "
         "`graph=global,class_balanced=false` is their ImageNet one",
-        anchor="tests/test_d2.py::test_by_hand",
+        anchor="tests/methods/test_d2.py::test_by_hand",
         deviations=(
             "the kernel exp(-d) is the authors' code; the paper writes exp(-gamma d^2) (`power=2`)",
             "the directed neighbour lists of the authors' precomputed path; `symmetric=true` for their dense "

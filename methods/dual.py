@@ -7,24 +7,24 @@ from typing import ClassVar
 
 import numpy as np
 
-from deepcore.checks import check_choice, check_positive
-from deepcore.method import Facts
-from deepcore.proxy import ProxyRun
-from deepcore.samplers import BetaWeighted, Sampler
-from deepcore.signals import Signal
-from deepcore.streams import check_windows, p_true, sliding_moments, windowed_epochs
-from methods.windowed import Windowed
+from deepcore.common.checks import check_choice, check_positive
+from deepcore.proxy.run import ProxyRun
+from deepcore.proxy.signals import Signal
+from deepcore.scoring.epochs import check_windows, p_true, sliding_moments, windowed_epochs
+from deepcore.selection.method import Facts
+from deepcore.selection.samplers import BetaWeighted, Sampler
+from methods.sliding_window import SlidingWindow
 
 
 @dataclass(frozen=True)
-class DUAL(Windowed):
+class DUAL(SlidingWindow):
     """Uncertain and hard early in training, then a draw that turns to easy samples as the subset shrinks.
 
     With q[t] = p_y at epoch t, and for each window w of J among the first n epochs its mean and its sample
     standard deviation (J-1 in the denominator): score = mean over windows of sd_w (1 - mean_w), in [0, 0.4).
 
     The subset (`sampling="beta"`) is drawn without replacement with probability proportional to
-    BetaPDF(m; y_a, y_b) * score, m the mean of q over the n epochs: `deepcore.samplers.beta_weights`. Weights
+    BetaPDF(m; y_a, y_b) * score, m the mean of q over the n epochs (`deepcore.selection.weighted`). Weights
     are those of the whole pool; with `class_balanced` the draw is made inside each class. `sampling="top"`
     keeps the highest scores.
 
@@ -50,7 +50,7 @@ class DUAL(Windowed):
         code="behaapyy/dual-pruning",
         rule="mean over windows of sd(p_y) (1 - mean(p_y)) over 30 epochs; draws weighted by Beta(m) * score",
         balance="weights over the whole pool, draws in each class's quota; the paper: draws over the pool",
-        anchor="tests/test_dual.py::test_two_windows_by_hand",
+        anchor="tests/methods/test_dual.py::test_two_windows_by_hand",
         deviations=(
             "the paper's definition: the authors' repository read one epoch of q, swapped mask and score, "
             "and was off by one",

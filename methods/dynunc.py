@@ -7,15 +7,15 @@ from typing import ClassVar
 
 import numpy as np
 
-from deepcore.method import Facts
-from deepcore.proxy import ProxyRun
-from deepcore.signals import Signal
-from deepcore.streams import check_windows, p_true, sliding_moments, windowed_epochs
-from methods.windowed import Windowed
+from deepcore.proxy.run import ProxyRun
+from deepcore.proxy.signals import Signal
+from deepcore.scoring.epochs import check_windows, p_true, sliding_moments, windowed_epochs
+from deepcore.selection.method import Facts
+from methods.sliding_window import SlidingWindow
 
 
 @dataclass(frozen=True)
-class DynUnc(Windowed):
+class DynUnc(SlidingWindow):
     """How much the probability of the true class moves within a window of epochs; keep the highest.
 
     With q[t] = p_y at epoch t, and for each of the n-J+1 windows of J consecutive epochs sd_w the sample
@@ -39,7 +39,7 @@ class DynUnc(Windowed):
         code="BAAI-DCAI/Dataset-Pruning",
         rule="mean over sliding windows of 10 epochs of the sample standard deviation of p_y",
         balance="top k within each class's quota; the paper: over the whole pool",
-        anchor="tests/test_dynunc.py::test_two_windows_by_hand",
+        anchor="tests/methods/test_dynunc.py::test_two_windows_by_hand",
         deviations=(
             "all n-J+1 windows and all probabilities count; the official code drops the last window and "
             "skips probabilities of exactly 0",

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from deepcore.checks import MissingSignal, UsageError, check_positive
-from deepcore.method import Facts, ScoreMethod
-from deepcore.proxy import ProxyRun
-from deepcore.signals import Signal
-from deepcore.streams import first_epochs, mean_over_epochs, reduced
+from deepcore.common.checks import MissingSignal, UsageError, check_positive
+from deepcore.proxy.run import ProxyRun
+from deepcore.proxy.signals import Signal
+from deepcore.scoring.epochs import first_epochs, mean_over_epochs, reduced
+from deepcore.selection.method import Facts, ScoreMethod
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class EL2N(ScoreMethod):
         code="mansheej/data_diet",
         rule="mean over epochs 1..10 of the norm of p - onehot(y); `at=n`: epoch n alone",
         balance="top k within each class's quota; the paper: over the whole pool",
-        anchor="tests/test_el2n.py::test_error_norm_by_hand",
+        anchor="tests/methods/test_el2n.py::test_error_norm_by_hand",
         deviations=(
             "one proxy where the paper averages ten (`repeats=10`)",
             "the mean over the first ten epochs is CCS's reading; the paper takes one epoch (`at`)",

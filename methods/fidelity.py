@@ -11,7 +11,7 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from deepcore.method import CoresetMethod, ScoreMethod
+from deepcore.selection.method import CoresetMethod, ScoreMethod
 from methods import METHODS
 
 README = Path(__file__).with_name("README.md")

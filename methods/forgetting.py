@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from deepcore.checks import check_positive
-from deepcore.method import Facts, ScoreMethod
-from deepcore.proxy import ProxyRun
-from deepcore.signals import Signal
-from deepcore.streams import first_epochs
+from deepcore.common.checks import check_positive
+from deepcore.proxy.run import ProxyRun
+from deepcore.proxy.signals import Signal
+from deepcore.scoring.epochs import first_epochs
+from deepcore.selection.method import Facts, ScoreMethod
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Forgetting(ScoreMethod):
         code="mtoneva/example_forgetting",
         rule="count of right-then-wrong between consecutive epochs; never right counts n",
         balance="top k within each class's quota; the paper: over the whole pool",
-        anchor="tests/test_forgetting.py::test_counted_by_hand",
+        anchor="tests/methods/test_forgetting.py::test_counted_by_hand",
         deviations=(
             "a tie of the true class with another counts as wrong (argmax depends on the class order)",
         ),

@@ -13,10 +13,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from deepcore.checks import UsageError, check_ids, read_npz
-from deepcore.method import CoresetMethod
-from deepcore.proxy import ProxyRun
-from deepcore.selection import Budget, Selection
+from deepcore.common.checks import UsageError, check_ids, read_npz
+from deepcore.proxy.run import ProxyRun
+from deepcore.selection.budget import Budget
+from deepcore.selection.method import CoresetMethod
+from deepcore.selection.selection import Selection
 
 # of one file: ids (k,) int64 in its order, weights (k,) float64 or None
 Subset = tuple[np.ndarray, "np.ndarray | None"]

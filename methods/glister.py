@@ -7,14 +7,16 @@ from typing import ClassVar
 
 import numpy as np
 
-from deepcore.checks import UsageError, check_choice, check_positive
-from deepcore.last_layer import Argmax, LastLayer, MovedGradient
-from deepcore.method import CoresetMethod, Facts
-from deepcore.proxy import ProxyRun
-from deepcore.resources import Memory
-from deepcore.selection import Budget, Selection, groups, interleave
-from deepcore.signals import Signal
-from deepcore.threads import threads_for
+from deepcore.common.checks import UsageError, check_choice, check_positive
+from deepcore.common.resources import Memory
+from deepcore.common.threads import threads_for
+from deepcore.proxy.run import ProxyRun
+from deepcore.proxy.signals import Signal
+from deepcore.scoring.last_layer import Argmax, LastLayer, MovedGradient
+from deepcore.selection.budget import Budget
+from deepcore.selection.method import CoresetMethod, Facts
+from deepcore.selection.ranking import groups, interleave
+from deepcore.selection.selection import Selection
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,11 @@ class Glister(CoresetMethod):
     DeepCore; the paper selects again during training.
 
     Computed in float64, through `<g_i, v> = r_i . (v [1, h_i])`, and only for the candidates that can be the
-    best (`deepcore.last_layer.Argmax`): a pick costs at most 2 n C (D+1) + 4 Q C (D+1) FLOPs for n candidates
-    and Q validation rows. Gains within 1e-12 of max ||g_i|| ||v|| count as equal, so that duplicates go by id
-    whatever the rounding of a matrix product. Memory: at most 16 (n + Q)(D + 1 + 3 C) bytes while features
-    are converted, half of it afterwards, n and Q of the largest class (all N without class balance)
-    (`memory`); never n x C x (D+1), never N x N.
+    best (`Argmax` in `deepcore.scoring.last_layer`): a pick costs at most 2 n C (D+1) + 4 Q C (D+1) FLOPs for
+    n candidates and Q validation rows. Gains within 1e-12 of max ||g_i|| ||v|| count as equal, so that
+    duplicates go by id whatever the rounding of a matrix product. Memory: at most 16 (n + Q)(D + 1 + 3 C)
+    bytes while features are converted, half of it afterwards, n and Q of the largest class (all N without
+    class balance) (`memory`); never n x C x (D+1), never N x N.
 
     Needs no last layer, since only its move counts. DeepCore's typing error (v never moves) is
     `refresh=False`; CORDS is `step="sum"` with `picks_per_refresh=ceil(k / 15)`.
@@ -65,7 +67,7 @@ class Glister(CoresetMethod):
         code="decile-team/cords",
         rule="greedy argmax of <g_i, v>, v the validation gradient after the last layer's step on the picks",
         balance="each class for itself, with its quota and validation rows; the paper: over the whole pool",
-        anchor="tests/test_glister.py::test_gain_is_an_autograd_step_of_the_last_layer",
+        anchor="tests/methods/test_glister.py::test_gain_is_an_autograd_step_of_the_last_layer",
         deviations=(
             "one selection from the last checkpoint, as in DeepCore; the paper selects again during training",
             "step=mean is DeepCore's design; CORDS sums the gradients (`step=sum`) and refreshes 15 times in "

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from deepcore.method import Facts
-from deepcore.signals import Signal
+from deepcore.proxy.signals import Signal
+from deepcore.selection.method import Facts
 from methods.el2n import EL2N
 
 
@@ -31,7 +31,7 @@ class GraNd(EL2N):
         code="mansheej/data_diet",
         rule="mean over epochs 1..10 of the norm of p - onehot(y) times sqrt(1 + norm(h)^2)",
         balance="top k within each class's quota; the paper: over the whole pool",
-        anchor="tests/test_el2n.py::test_grand_is_the_norm_of_the_last_layers_gradient",
+        anchor="tests/methods/test_el2n.py::test_grand_is_the_norm_of_the_last_layers_gradient",
         deviations=(
             "the gradient of the last layer alone; the paper takes that of all weights",
             "epochs 1..10 of one proxy; the paper averages ten networks, also at initialisation",

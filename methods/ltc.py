@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from deepcore.correlation import standardise
-from deepcore.method import Facts
-from deepcore.proxy import ProxyRun, class_means
-from deepcore.signals import Signal
+from deepcore.proxy.run import ProxyRun, class_means
+from deepcore.proxy.signals import Signal
+from deepcore.scoring.correlation import standardise
+from deepcore.selection.method import Facts
 from methods.cld import CLD
 
 
@@ -34,7 +34,7 @@ class LTC(CLD):
         code="",
         rule="mean over the class's validation rows of the Pearson correlation of loss differences",
         balance="top k within each class's quota, as in the paper",
-        anchor="tests/test_cld.py::test_equals_the_definition",
+        anchor="tests/methods/test_cld.py::test_equals_the_definition",
         deviations=("a trajectory that does not vary has no correlation and counts as 0",),
     )
 

@@ -7,9 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from deepcore.method import CoresetMethod
-from deepcore.proxy import ProxyRun
-from deepcore.selection import Budget, Selection, class_quotas
+from deepcore.proxy.run import ProxyRun
+from deepcore.selection.budget import Budget, class_quotas
+from deepcore.selection.method import CoresetMethod
+from deepcore.selection.selection import Selection
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from deepcore.material import Material
-from deepcore.method import CoresetMethod, Facts
-from deepcore.proxy import ProxyRun
-from deepcore.selection import Budget, Selection
+from deepcore.proxy.run import ProxyRun
+from deepcore.selection.budget import Budget
+from deepcore.selection.method import CoresetMethod, Facts
+from deepcore.selection.selection import Selection
+from deepcore.selection.training_set import TrainingSet
 from methods.random import Full, Random
 
 
@@ -29,15 +30,15 @@ class FullAtK(Full):
     uses_fraction: ClassVar[bool] = True
     note: ClassVar[str] = "all candidates, for the steps that a coreset of this size gets"
 
-    def material(
+    def training_set(
         self,
         selection: Selection,
         run: ProxyRun,
         budget: Budget,
         stream: Callable[[int], np.random.Generator],
-    ) -> Material:
+    ) -> TrainingSet:
         """All rows, with the length of k of them."""
-        return dataclasses.replace(Material.of(selection), length_of=budget.k)
+        return dataclasses.replace(TrainingSet.of(selection), length_of=budget.k)
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class RS2(Random):
         code="",
         rule="every epoch a new uniform draw of k candidates; epochs and steps of a coreset",
         balance="each draw in each class's quota; the paper: over the whole pool",
-        anchor="tests/test_reference.py::test_rs2_draws_a_balanced_subset_anew_every_epoch",
+        anchor="tests/methods/test_reference.py::test_rs2_draws_a_balanced_subset_anew_every_epoch",
         deviations=("each epoch draws from all candidates, one of the two variants of the paper",),
     )
     is_selection: ClassVar[bool] = False
@@ -64,15 +65,15 @@ class RS2(Random):
         note = "RS2 is not a selection: a new random subset of this size every epoch"
         return dataclasses.replace(super().select(run, budget, rng), notes=(note,))
 
-    def material(
+    def training_set(
         self,
         selection: Selection,
         run: ProxyRun,
         budget: Budget,
         stream: Callable[[int], np.random.Generator],
-    ) -> Material:
+    ) -> TrainingSet:
         """Each epoch's subset is drawn from the epoch's own stream."""
-        return Material(lambda epoch: np.sort(self.select(run, budget, stream(epoch)).rows), budget.k)
+        return TrainingSet(lambda epoch: np.sort(self.select(run, budget, stream(epoch)).rows), budget.k)
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from deepcore.checks import UsageError
-from deepcore.method import Facts
-from deepcore.proxy import ProxyRun
-from deepcore.signals import Signal
-from deepcore.streams import check_windows, sliding_moments, windowed_epochs
-from methods.windowed import Windowed
+from deepcore.common.checks import UsageError
+from deepcore.proxy.run import ProxyRun
+from deepcore.proxy.signals import Signal
+from deepcore.scoring.epochs import check_windows, sliding_moments, windowed_epochs
+from deepcore.selection.method import Facts
+from methods.sliding_window import SlidingWindow
 
 # fraction kept: (epochs, window), for CIFAR, as DUAL's authors list them for TDDS; and what holds elsewhere
 _SETTINGS = {0.7: (90, 10), 0.5: (70, 10), 0.3: (60, 20), 0.2: (20, 10), 0.1: (10, 5)}
@@ -21,7 +21,7 @@ _ELSEWHERE = (30, 10)
 
 
 @dataclass(frozen=True)
-class TDDS(Windowed):
+class TDDS(SlidingWindow):
     """How much the change of a sample's prediction varies, late windows first; keep the highest.
 
     step[t] = sum_c | p_{t+1,c} (log(p_{t+1,c} + 1e-8) - log(p_{t,c} + 1e-8)) |, t = 1..n-1 over the first n
@@ -54,7 +54,7 @@ class TDDS(Windowed):
         code="zhangxin-xd/Dataset-Pruning-TDDS",
         rule="exponentially weighted windows of the spread of the weighted KL steps",
         balance="top k within each class's quota; the paper: over the whole pool",
-        anchor="tests/test_tdds.py::test_two_windows_by_hand",
+        anchor="tests/methods/test_tdds.py::test_two_windows_by_hand",
         deviations=(
             "the CIFAR settings per fraction are used for every data set: a method does not know the data",
             "the copy in DUAL's repository (logits for probabilities, one fixed window) is not followed",

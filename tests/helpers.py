@@ -7,8 +7,10 @@ import dataclasses
 import numpy as np
 import torch
 
-from deepcore.proxy import ProxyRun
-from deepcore.signals import TRAJECTORIES, Signal, signals_from_logits
+from deepcore.experiment.harness import Harness
+from deepcore.experiment.seed_runs import proxy_run
+from deepcore.proxy.run import ProxyRun
+from deepcore.proxy.signals import TRAJECTORIES, Signal, signals_from_logits
 
 
 def labels_of(*sizes: int) -> np.ndarray:
@@ -72,6 +74,12 @@ def full_run(
             for i in range(repeats)
         ),
     )
+
+
+def proxy_of(harness: Harness, seed: int, repeat: int = 0) -> ProxyRun:
+    """The proxy run of a seed of a harness, stored or trained now."""
+    task = harness.plan.proxies[seed, repeat]
+    return proxy_run(harness.plan, harness.runtime, harness.progress, task)
 
 
 def online_run(labels: np.ndarray, **signals: np.ndarray) -> ProxyRun:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from deepcore.results import ResultRow
+from deepcore.experiment.rows import ResultRow
 
 RECIPE = {
     "epochs": 3, "steps": None, "batch": 16, "optimizer": "SGD", "lr": 0.05, "min_lr": 1e-4, "momentum": 0.9,
@@ -62,3 +62,21 @@ def rows_of(label: str, *percents: float, worst: float = 50.0, **fields: Any) ->
         )
         for seed, percent in enumerate(percents)
     ]
+
+
+A, B, BAD = (85, 87.5, 86, 88), (85.5, 86, 86.5, 87), (60, 62.5, 61, 63)
+RANDOM, RS2 = (80, 82, 81.5, 83), (90, 91, 92.5, 93)
+ROWS = [
+    *rows_of("A", *A),
+    *rows_of("B", *B),
+    *rows_of("Bad", *BAD),
+    *rows_of("Random", *RANDOM),
+    *rows_of("RS2", *RS2),
+    *rows_of("Full", 97, 97.5, 98, 98.5, fraction=None, k=1000),
+]
+
+
+LOW = [
+    *rows_of("A", 70, 71, 72.5, 73, fraction=0.01, k=10),
+    *rows_of("Random", 75, 75.5, 76, 77, fraction=0.01, k=10),
+]

@@ -10,9 +10,9 @@ import pytest
 import main
 import methods
 from benchmarks import head_to_head
-from deepcore import flags
-from deepcore.data import DATASETS
-from deepcore.nets import NETS
+from deepcore.cli import flags
+from deepcore.data.datasets import DATASETS
+from deepcore.nets.networks import NETS
 
 README = (Path(__file__).resolve().parent.parent / "README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)

@@ -6,8 +6,9 @@ import dataclasses
 
 import numpy as np
 
-from deepcore.config import TrainSpec
-from deepcore.data import Augmentation, LabeledData, from_arrays
+from deepcore.data.memory import Augmentation, from_arrays
+from deepcore.data.record import LabeledData
+from deepcore.training.spec import TrainSpec
 
 SHORT = TrainSpec(epochs=4, batch=16, lr=0.05, milestones=(0.5,))
 

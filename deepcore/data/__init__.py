@@ -1,66 +1,25 @@
-"""Data sets. To add one, write a function that returns a LabeledData and put it into the table:
-
-    def my_data(source: Source) -> LabeledData:
-        with np.load(source.path / "mine.npz") as f:
-            return from_arrays("MyData", f["images"], f["labels"], f["test_images"], f["test_labels"])
-
-    DATASETS["MyData"] = my_data
-
-The command line, the split, the nets' sizes and the files follow from the record.
+"""Data sets and what is done to them before a training: the `LabeledData` record, the loaders and their
+table `DATASETS`, the train/validation split of a seed, flipped labels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
-from deepcore.checks import check_choice
-from deepcore.data.builtin import digits, synthetic
-from deepcore.data.cifar import cifar10, cifar100
-from deepcore.data.files import npz
-from deepcore.data.folder import image_folder, imagenet, tiny_imagenet
-from deepcore.data.idx import fashion_mnist, mnist
-from deepcore.data.mat import svhn
+from deepcore.data.datasets import DATASETS, load
+from deepcore.data.label_noise import LabelNoise
 from deepcore.data.memory import Augmentation, TensorRows, from_arrays
 from deepcore.data.record import LabeledData, Rows, Source
+from deepcore.data.split import Split, make_split
 
-__all__ = ["DATASETS", "Augmentation", "LabeledData", "Rows", "Source", "TensorRows", "from_arrays", "load"]
-
-DATASETS: dict[str, Callable[[Source], LabeledData]] = {
-    "Digits": digits,
-    "MNIST": mnist,
-    "FashionMNIST": fashion_mnist,
-    "SVHN": svhn,
-    "CIFAR10": cifar10,
-    "CIFAR100": cifar100,
-    "TinyImageNet": tiny_imagenet,
-    "ImageNet": imagenet,
-    "ImageFolder": image_folder,
-    "Synthetic": synthetic,
-}
-
-
-def load(
-    name: str,
-    *,
-    data_path: str | Path = "data",
-    download: bool = False,
-    workers: int | None = None,
-    image_size: int | None = None,
-    resize: int | None = None,
-) -> LabeledData:
-    """The data set `name`: an entry of DATASETS, or the path of a .npz file.
-
-    Args:
-        name: see above.
-        data_path: folder that holds, or (download) shall hold, the files of data sets that have files.
-        download: fetch missing files.
-        workers, image_size, resize: of image folders, see Source.
-
-    Raises:
-        UsageError: unknown name (the valid ones are listed), files missing or damaged.
-    """
-    if name.endswith(".npz"):
-        return npz(Path(name))
-    loader = DATASETS[check_choice("data set", name, [*DATASETS, "PATH.npz"])]
-    return loader(Source(Path(data_path), download, workers, image_size, resize))
+__all__ = [
+    "DATASETS",
+    "Augmentation",
+    "LabelNoise",
+    "LabeledData",
+    "Rows",
+    "Source",
+    "Split",
+    "TensorRows",
+    "from_arrays",
+    "load",
+    "make_split",
+]

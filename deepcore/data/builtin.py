@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from deepcore import seeding
+from deepcore.common import seeding
 from deepcore.data.memory import from_arrays
 from deepcore.data.record import LabeledData, Source
 

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from deepcore.checks import UsageError, first_line
+from deepcore.common.checks import UsageError, first_line
+from deepcore.common.torchvision_import import torchvision
 from deepcore.data.fetch import find, find_or_fetch
 from deepcore.data.memory import Augmentation, from_arrays
 from deepcore.data.record import LabeledData, Source
-from deepcore.torchvision_import import torchvision
 
 
 def cifar10(source: Source) -> LabeledData:

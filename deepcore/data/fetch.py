@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from deepcore.checks import UsageError
+from deepcore.common.checks import UsageError
 from deepcore.data.record import Source
 
 

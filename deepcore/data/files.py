@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deepcore.checks import UsageError, first_line
+from deepcore.common.checks import UsageError, first_line
 from deepcore.data.memory import Augmentation, from_arrays
 from deepcore.data.record import LabeledData
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deepcore.checks import UsageError
+from deepcore.common.checks import UsageError
 from deepcore.data.memory import content_fingerprint
 from deepcore.data.pictures import Crops
 from deepcore.data.record import LabeledData, Source

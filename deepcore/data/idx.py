@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from deepcore.checks import UsageError
+from deepcore.common.checks import UsageError
+from deepcore.common.torchvision_import import torchvision
 from deepcore.data.fetch import find, find_or_fetch
 from deepcore.data.memory import Augmentation, from_arrays
 from deepcore.data.record import LabeledData, Source
-from deepcore.torchvision_import import torchvision
 
 FILES = (
     "train-images-idx3-ubyte",

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from deepcore import seeding
-from deepcore.checks import UsageError, check_labels, check_positive
+from deepcore.common import seeding
+from deepcore.common.checks import UsageError, check_labels, check_positive
 from deepcore.data.record import LabeledData
 
 # Batches are prepared several at a time. A CPU wants a chunk that stays in its cache, a GPU few launches.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deepcore.checks import UsageError, check_positive
+from deepcore.common.checks import UsageError, check_positive
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from deepcore.checks import check_positive
+from deepcore.common.checks import check_positive
 
 
 class Rows(Protocol):
@@ -77,7 +77,7 @@ class LabeledData:
         fingerprint: hex digest of the content (pixels, labels, normalisation, augmentation), equal for equal
             data.
         default_net: name in NETS.
-        recipe: name in deepcore.config.RECIPES.
+        recipe: name in deepcore.training.recipes.RECIPES.
         val_fraction: default share of the train part held out for validation.
         kinds: what is known of each train row, (N,) str such as "easy", "hard", "mislabelled"; None if
             nothing is.

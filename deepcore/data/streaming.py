@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from deepcore import seeding
-from deepcore.checks import UsageError, first_line
+from deepcore.common import seeding
+from deepcore.common.checks import UsageError, first_line
 from deepcore.data.pictures import Crops
 
 MEAN = torch.tensor([0.485, 0.456, 0.406]) * 255  # ImageNet's, for every folder: measuring costs an epoch

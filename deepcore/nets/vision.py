@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from deepcore.checks import UsageError
+from deepcore.common.checks import UsageError
+from deepcore.common.torchvision_import import torchvision
 from deepcore.nets.net import Net, padded_to
-from deepcore.torchvision_import import torchvision
 
 SMALL = 64  # pixels up to which the stem keeps the resolution
 LEAST = (8, 16, 32, 64, 96, 128, 224)  # sizes tried for images that are too small for a network

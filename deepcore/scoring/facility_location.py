@@ -1,4 +1,4 @@
-"""Facility location by lazy greedy: picks that together are similar to every row (FacilityLocation, CRAIG)."""
+"""Facility location by lazy greedy: picks such that every row is similar to one (FacilityLocation, CRAIG)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from deepcore.last_layer import EQUAL
 from deepcore.scoring.gradient_kernel import GradientKernel
+from deepcore.scoring.last_layer import EQUAL
 from deepcore.scoring.lazy_greedy import lazy_greedy
 
 

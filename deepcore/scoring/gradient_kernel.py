@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import torch
 
-from deepcore.last_layer import LastLayer
+from deepcore.scoring.last_layer import LastLayer
 
 KEEP_BYTES = 1 << 29  # of kernel rows kept: all of them up to 8,192 rows
 BLOCK_BYTES = 1 << 23  # stays in cache

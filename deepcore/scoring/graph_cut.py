@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from deepcore.last_layer import Argmax, LastLayer
+from deepcore.common.threads import threads_for
 from deepcore.scoring.gradient_kernel import unit_gradients
-from deepcore.threads import threads_for
+from deepcore.scoring.last_layer import Argmax, LastLayer
 
 
 def graph_cut(layer: LastLayer, count: int, trade_off: float) -> np.ndarray:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from deepcore.last_layer import EQUAL
-from deepcore.neighbours import _full_precision as full_precision
-from deepcore.threads import threads_for
+from deepcore.common.threads import threads_for
+from deepcore.scoring.last_layer import EQUAL, first_of_largest
+from deepcore.scoring.neighbours import full_precision
 
 
 def herding(points: torch.Tensor, count: int) -> np.ndarray:
@@ -44,7 +44,7 @@ def herding(points: torch.Tensor, count: int) -> np.ndarray:
             error = rounding * lengths * (lengths + total.norm())
             near = (halves - error <= (halves + error).min()).nonzero().flatten()
             distances = (centred[near] + total).norm(dim=1)
-            picks[t] = near[(distances <= distances.min() + slack).to(torch.uint8).argmax()]
+            picks[t] = near[first_of_largest(-distances, slack)]
             total += centred[picks[t]]
             left[picks[t]] = False
     return picks

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from deepcore.last_layer import EQUAL
+from deepcore.scoring.last_layer import EQUAL
 from deepcore.scoring.lazy_greedy import lazy_greedy
 
 
@@ -14,9 +14,9 @@ def k_center(points: torch.Tensor, first: int, count: int) -> np.ndarray:
     position.
 
     Distances are Euclidean and computed from differences in float64, so that duplicates are at distance 0 and
-    tie to the bit; distances closer than 1e-12 of the largest from `first` are ties. A distance to the nearest
-    pick only falls: it is computed for few points a pick, each pair of a point and a pick at most twice in
-    practice. At most O(n count D) time. Memory: 16 n D bytes and little more.
+    tie to the bit; distances closer than 1e-12 of the largest one from `first` are ties. A distance to the
+    nearest pick only falls, so it is computed anew for few points a pick. Time: O(n count D) at most. Memory:
+    16 n D bytes while it begins, 8 n D bytes then.
 
     Args:
         points: (n, D), finite.

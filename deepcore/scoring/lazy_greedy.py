@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from deepcore.scoring.last_layer import first_of_largest
+
 BATCH = 4  # values computed first for a pick; twice as many each time the best stays open
 
 
@@ -36,7 +38,7 @@ def lazy_greedy(
     ceilings = ceilings.clone()
     picks: list[int] = []
     while len(picks) < count and float(ceilings.max()) > slack:
-        best = _first_of_largest(ceilings, refresh, slack)
+        best = _pick(ceilings, refresh, slack)
         if float(ceilings[best]) <= slack:
             continue  # that was a ceiling: now no row is left above it
         picks.append(best)
@@ -46,9 +48,7 @@ def lazy_greedy(
     return np.array(picks + rest[: count - len(picks)].tolist(), dtype=np.int64)
 
 
-def _first_of_largest(
-    ceilings: torch.Tensor, refresh: Callable[[torch.Tensor], torch.Tensor], slack: float
-) -> int:
+def _pick(ceilings: torch.Tensor, refresh: Callable[[torch.Tensor], torch.Tensor], slack: float) -> int:
     """The first position of the largest value; ceilings of the rows computed are lowered to their values."""
     values = torch.full_like(ceilings, -torch.inf)
     unseen = ceilings.clone()
@@ -58,7 +58,7 @@ def _first_of_largest(
         open_ = (highest.values >= best - 2 * slack) & (highest.values > -torch.inf)
         rows = highest.indices[open_]
         if len(rows) == 0:
-            return int((values >= best - slack).to(torch.uint8).argmax())
+            return int(first_of_largest(values, slack))
         values[rows] = ceilings[rows] = refresh(rows)
         unseen[rows] = -torch.inf
         best = max(best, float(values[rows].max()))

@@ -7,11 +7,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from deepcore.last_layer import EQUAL, Argmax, LastLayer
+from deepcore.common.threads import threads_for
+from deepcore.scoring.last_layer import EQUAL, Argmax, LastLayer, first_of_largest
 from deepcore.scoring.nonnegative import nonnegative_least_squares
-from deepcore.threads import threads_for
 
 ROUNDS = 50  # of replacing rows of weight 0: a few are enough
+LEAST = 1e-9  # ridge, of the largest ||g_i||^2: below that A'A + ridge I is singular to working precision
 
 
 class Pursuit(NamedTuple):
@@ -30,13 +31,13 @@ class Pursuit(NamedTuple):
 
 
 def matching_pursuit(layer: LastLayer, count: int, ridge: float) -> Pursuit:
-    """Greedy least squares for the mean gradient t: take the row of the largest `<g_i, t - A x>` (signed; ties
-    to the lower position), A the picked gradients as columns, x = solve(A'A + ridge I, A't), and repeat; then
-    x is the minimum of ||A x - t||^2 + ridge ||x||^2 over x >= 0.
+    """Greedy least squares for the mean gradient t: take the row of the largest `<g_i, t - A x>` (signed;
+    ties to the lower position), A the picked gradients as columns, x = solve(A'A + ridge I, A't), and repeat;
+    then x is the minimum of ||A x - t||^2 + ridge ||x||^2 over x >= 0.
 
-    Rows whose x is then 0 give way to the unpicked ones of the largest `<g_i, t - A x>`, one after the other,
-    x being computed anew each time, while that is above 0. Where it is above 0 for none, no further row can
-    lower the objective: the places left go by `<g_i, t - A x>`, with weight 0.
+    Rows whose x is then 0 give way to the others of the largest `<g_i, t - A x>` above 0, and x is computed
+    anew, until all have a positive x. Where `<g_i, t - A x>` is above 0 for none, no further row lowers the
+    objective: the places left go by `<g_i, t - A x>`, with weight 0.
 
     Products go through `<g_i, V> = r_i . (V x_i)`, V = t - A x being C x (D+1), and only for rows that can be
     the best (`Argmax`). Time: at most 2 n count C (D + 1) + count^3 FLOPs. Memory: 16 count (D + 1 + C) +
@@ -45,9 +46,10 @@ def matching_pursuit(layer: LastLayer, count: int, ridge: float) -> Pursuit:
     Args:
         layer: the n rows.
         count: 1..n.
-        ridge: above 0.
+        ridge: above 0; raised to 1e-9 of the largest ||g_i||^2.
     """
     target = layer.errors.T @ layer.inputs / len(layer.errors)
+    ridge = max(ridge, LEAST * float(layer.norms().max()) ** 2)
     with threads_for(2 * len(layer.errors) * target.numel()):
         rows = _pursue(layer, target, count, ridge)
         weights = nonnegative_least_squares(*_normal_equations(layer, rows, target, ridge))
@@ -115,8 +117,8 @@ def _highest(
     """The positions of the `count` highest of the values above `above`, ties to the lower; fewer if there are
     not so many."""
     values, found = values.clone(), []
-    while len(found) < count and (highest := values.max()) > above:
-        found.append(int((values >= highest - slack).to(torch.uint8).argmax()))
+    while len(found) < count and values.max() > above:
+        found.append(int(first_of_largest(values, slack)))
         values[found[-1]] = -torch.inf
     return torch.tensor(found, dtype=torch.int64, device=values.device)
 

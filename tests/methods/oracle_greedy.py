@@ -1,5 +1,5 @@
-"""The greedy and geometric methods once more, slowly: plain loops in float64 over whole matrices, written from
-the definitions alone, without a look at `methods/` or `deepcore/`.
+"""The greedy and geometric methods once more, slowly: plain loops in float64 over whole matrices, written
+from the definitions alone, without a look at `methods/` or `deepcore/`.
 
 Names: z logits (n, C), y labels (n,), h features (n, D), all of one part of the pool in the order of their
 ids; g last-layer gradients (n, C (D + 1)). Every function gives positions in the order picked.

@@ -1,0 +1,98 @@
+"""Writing files so that a reader, or the next run, sees the old content or the new, never a half."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import io
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deepcore.common.checks import StoredMismatch, UsageError
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace `path` by `content` atomically; on a full disk the old file stays and nothing is left
+    behind."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace `path` by `value` as indented JSON, keys sorted."""
+    write_bytes(path, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
+
+
+def write_npz(path: Path, **arrays: np.ndarray) -> None:
+    """Replace `path` by an .npz of `arrays`; equal arrays give equal bytes."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    write_bytes(path, buffer.getvalue())
+
+
+def read_json(path: Path, what: str, remedy: str = "delete it and run the command again") -> Any:
+    """The content of a JSON file of ours; StoredMismatch, naming `what` and the remedy, when it cannot be
+    read."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise StoredMismatch(f"{what} {path} is damaged ({error}); {remedy}") from None
+
+
+def check_folder(folder: Path) -> None:
+    """`folder` is, or could be made, a folder that this process may write into; UsageError otherwise."""
+    above = next(path for path in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(path))
+    if not above.is_dir():
+        raise UsageError(f"{folder} is, or lies below, a file: give --save_path a folder")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise UsageError(f"{folder} cannot be written: give --save_path a folder of yours")
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder for this process; a second process waits, and says for whom. SIGKILL releases the
+    lock."""
+    check_folder(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = open(folder / ".lock", "a+")  # noqa: SIM115 (held for the whole block)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        raise UsageError(
+            f"{folder} cannot be written ({error.strerror}): give --save_path a folder of yours"
+        ) from None
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            handle.seek(0)
+            print(
+                f"waiting for process {handle.read().strip() or '?'}, which is using {folder}",
+                file=sys.stderr,
+            )
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        handle.truncate(0)
+        handle.write(str(os.getpid()))
+        handle.flush()
+        yield
+
+
+def remove_leftovers(folder: Path, parts: Iterable[str]) -> None:
+    """Delete the temporary files of `write_bytes` that a killed process left in `folder` itself and anywhere
+    below its `parts`; what else lies in `folder` is not ours. Call it with the lock held."""
+    name = ".*.[0-9]*.tmp"
+    for path in [*folder.glob(name), *(path for part in parts for path in (folder / part).rglob(name))]:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,104 @@
+"""Wrong labels on purpose: which methods keep them, and which scores tell them from the right ones?"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from deepcore.common.checks import UsageError
+from deepcore.common.identity import fingerprint
+from deepcore.common.seeding import stream
+from deepcore.data.record import LabeledData, Rows
+from deepcore.data.split import Split
+
+NO_ROWS = np.empty(0, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Relabelled:
+    """Rows with other labels; the inputs are those of `rows`."""
+
+    rows: Rows
+    labels: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one input."""
+        return self.rows.shape
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batches(
+        self, groups: Sequence[np.ndarray], *, device: torch.device, augment_seed: int | None = None
+    ) -> Iterator[torch.Tensor]:
+        """Those of `rows`."""
+        return self.rows.batches(groups, device=device, augment_seed=augment_seed)
+
+
+@dataclass(frozen=True)
+class Flipped:
+    """A data set under a seed's label noise.
+
+    Attributes:
+        data: with the flipped labels, and a fingerprint of its own; the data set as it was without noise.
+        rows: ids of the flipped rows of the train pool, sorted.
+    """
+
+    data: LabeledData
+    rows: np.ndarray = field(default_factory=lambda: NO_ROWS)
+
+
+def flip(data: LabeledData, split: Split, noise: LabelNoise) -> Flipped:
+    """Give floor(rate * n + 1/2) random rows of the train pool, and of the validation rows, another label.
+
+    Each flipped label is uniform over the other classes, as in the symmetric noise of the literature. The
+    rows depend on the split's seed and the rate alone; those of a lower rate are among those of a higher one,
+    with the same wrong labels.
+    """
+    if not noise:
+        return Flipped(data)
+    if data.num_classes < 2:
+        raise UsageError("label noise needs two classes or more")
+    labels = data.train.labels.copy()
+    rows = {}
+    for part, rate in (("train", noise.train), ("val", noise.val)):
+        ids = getattr(split, part)
+        rng = stream(split.seed, "label_noise", part)
+        shift = rng.integers(1, data.num_classes, len(ids))
+        at = rng.permutation(len(ids))[: int(rate * len(ids) + 0.5)]
+        labels[ids[at]] = (labels[ids[at]] + shift[at]) % data.num_classes
+        rows[part] = np.sort(ids[at])
+    bare = np.setdiff1d(labels[split.train], labels[split.val])
+    if bare.size:
+        raise UsageError(
+            f"label_noise_val of {noise.val} leaves class {bare[0]} without a validation row: lower it, or "
+            "raise the validation fraction"
+        )
+    noisy = dataclasses.replace(
+        data,
+        train=Relabelled(data.train, labels),
+        fingerprint=fingerprint(data.fingerprint, "label noise", noise.train, noise.val, split.seed),
+    )
+    return Flipped(noisy, rows["train"])
+
+
+@dataclass(frozen=True)
+class LabelNoise:
+    """Shares of labels that are flipped, in [0, 1): of the train pool's, and of the validation rows'. Test
+    labels are never touched."""
+
+    train: float = 0.0
+    val: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, rate in (("label_noise", self.train), ("label_noise_val", self.val)):
+            if not 0 <= rate < 1:
+                raise UsageError(f"{name} is {rate}: the share of labels to flip, at least 0 and below 1")
+
+    def __bool__(self) -> bool:
+        return bool(self.train or self.val)

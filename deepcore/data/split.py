@@ -1,0 +1,53 @@
+"""The one train/validation split of a seed, shared by every method."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+
+from deepcore.common.checks import UsageError
+from deepcore.common.seeding import stream
+
+
+@dataclass(frozen=True)
+class Split:
+    """Disjoint sorted row ids of one training set: `train` is the pool to select from, `val` is held out of
+    it."""
+
+    train: np.ndarray
+    val: np.ndarray
+    seed: int
+
+
+def make_split(labels: np.ndarray, *, val_fraction: float, seed: int) -> Split:
+    """Hold out a share of every class, at least one row of each (CLD paper, section 6).
+
+    Args:
+        labels: (N,) int64 of the whole training set.
+        val_fraction: share held out, in (0, 1); each class gives floor(val_fraction * n_c + 1/2) rows, at
+            least one and at most n_c - 1.
+        seed: another seed, another split.
+
+    Raises:
+        UsageError: val_fraction outside (0, 1), or a class of a single row.
+    """
+    if not 0 < val_fraction < 1:
+        raise UsageError(
+            f"val_fraction is {val_fraction}: the share of each class held out must be in (0, 1)"
+        )
+    rng = stream(seed, "split")
+    held_out = []
+    for c in np.unique(labels):
+        rows = np.flatnonzero(labels == c)
+        if rows.size < 2:
+            raise UsageError(
+                f"class {c} has {rows.size} training row: a split needs two or more of each class "
+                "(one to train on, one for validation); drop the class or add rows"
+            )
+        size = int(Decimal(str(val_fraction)) * rows.size + Decimal("0.5"))
+        size = min(max(size, 1), rows.size - 1)
+        held_out.append(rng.choice(rows, size, replace=False))
+    val = np.sort(np.concatenate(held_out))
+    return Split(np.setdiff1d(np.arange(len(labels)), val), val, seed)

@@ -1,0 +1,134 @@
+"""What a command would do: trainings, steps, disk, and an estimate of the time."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import time
+from collections import Counter
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from deepcore.common import seeding
+from deepcore.common.files import check_folder
+from deepcore.common.meter import Meter
+from deepcore.common.threads import threads_for
+from deepcore.data.record import LabeledData
+from deepcore.experiment.harness import Harness
+from deepcore.experiment.plan import Cell, Plan
+from deepcore.experiment.preflight import ProxyState, needs, proxy_states
+from deepcore.nets import networks as nets
+from deepcore.nets.flops import flops_per_example
+from deepcore.selection.budget import Budget
+from deepcore.selection.needs import reads_proxy
+from deepcore.training.evaluation import evaluate
+from deepcore.training.loop import train
+from deepcore.training.schedule import Schedule, batch_bounds
+from deepcore.training.spec import TrainSpec
+
+PROBE_STEPS = 20
+
+
+def describe(harness: Harness) -> list[str]:
+    """Lines for the user. The time is measured on a few steps of each network here, so it takes a second or
+    two."""
+    plan, runtime = harness.plan, harness.runtime
+    check_folder(runtime.folder)
+    spec, data = plan.spec, plan.data
+    pending = harness.pending()
+    finished = len(plan.cells) - len(pending)
+    lines = [f"{len(plan.cells)} rows, {finished} of them finished, into {runtime.folder}"]
+    seconds, disk = 0.0, 0
+    timed = functools.cache(functools.partial(probe, data, runtime.device))
+    proxies = proxy_states(plan, runtime, pending)
+    for proxy in proxies:
+        run = _proxy(plan, proxy)
+        lines.append(run.line)
+        if proxy.state != "found":
+            step, row = timed(spec.proxy_net, spec.proxy, len(plan.seeds[proxy.task.seed].split.train))
+            seconds += run.steps * step + run.sweeps * row
+            disk += proxy.disk
+    by_size = Counter((cell.net, *_size_and_schedule(plan, cell)) for cell in pending)
+    for (net, rows, schedule), count in by_size.items():
+        trainings = f"{count} target training" + ("s" if count > 1 else "")
+        epochs, batch = schedule.epochs_over(rows, spec.target.batch), spec.target.batch
+        lines.append(
+            f"{trainings}: {net} on {rows:,} rows, {epochs} epochs, {schedule.steps:,} steps of {batch}"
+        )
+        step, row = timed(net, spec.target, rows)
+        seconds += count * (schedule.steps * step + row * len(data.test))
+    lines.append(
+        f"disk for the recordings: {disk / 1e6:,.1f} MB; time: about {_duration(seconds)} on this machine"
+    )
+    found = list(needs(plan, runtime, pending, proxies))
+    of_memory = [need for need in found if need.place != "disk"]
+    if of_memory:
+        lines.append(f"memory: {max(of_memory, key=lambda need: need.needed / max(need.available, 1))}")
+    lines += [f"this would be refused: {need}: {need.remedy}" for need in found if not need.fits]
+    return lines
+
+
+class _Proxy(NamedTuple):
+    """A line on a proxy run, and what it takes: steps, forward passes."""
+
+    line: str
+    steps: int
+    sweeps: int
+
+
+def _proxy(plan: Plan, proxy: ProxyState) -> _Proxy:
+    """The proxy run of a seed, or one of its short repeats."""
+    task, split = proxy.task, plan.seeds[proxy.task.seed].split
+    spec, recording = task.spec, task.recording
+    n, q = len(split.train), len(split.val)
+    steps = spec.epochs * Schedule.of(n, spec.train).per_epoch
+    which = f"repeat {task.repeat} of the proxy" if task.repeat else "proxy"
+    line = (
+        f"seed {task.seed}: {which} {spec.net} {proxy.state}: {spec.epochs} epochs, {steps:,} steps of "
+        f"{spec.train.batch}, {n:,} candidates, {q:,} validation rows"
+    )
+    sweeps = recording.initial + (spec.epochs if recording.post_epoch else bool(recording.final))
+    passes = sweeps * n + (recording.rows(spec.epochs) * q if recording.val else 0)
+    return _Proxy(line, steps, passes)
+
+
+def _size_and_schedule(plan: Plan, cell: Cell) -> tuple[int, Schedule]:
+    """Rows of an epoch and the length of a cell's target training; those of the budget where only the proxy
+    run could tell. UsageError for a subset that cannot be of this data."""
+    method, target = cell.method, plan.spec.target
+    pool = plan.seeds[cell.seed].pool
+    budget = Budget.of(1.0 if cell.fraction is None else cell.fraction, len(pool.ids))
+    if reads_proxy(method):
+        return budget.k, Schedule.of(budget.k, target)
+    stream = functools.partial(seeding.stream, cell.seed, "size")
+    training_set = method.training_set(method.select(pool, budget, stream()), pool, budget, stream)
+    return training_set.size, training_set.schedule(target)
+
+
+def probe(
+    data: LabeledData, device: torch.device, net_name: str, spec: TrainSpec, rows: int
+) -> tuple[float, float]:
+    """Seconds of a training step and of a row's forward pass, measured on up to PROBE_STEPS steps after a
+    warm-up; never compiled."""
+    net = nets.build(net_name, data.train.shape, data.num_classes, seed=0)
+    ids = np.arange(min(rows, len(data.train), PROBE_STEPS * spec.batch))
+    steps = len(batch_bounds(len(ids), spec.batch)) - 1
+    short = dataclasses.replace(spec, steps=None, epochs=1)
+    with threads_for(flops_per_example(net, data.train.shape)["forward"]):
+        for _ in range(2):
+            meter = Meter(device)
+            train(net, data.train, ids, short, seed=0, device=device, meter=meter)
+        start = time.perf_counter()
+        for _ in evaluate(
+            net, data.train, ids, device=device, meter=meter, kind="record", precision=spec.precision
+        ):
+            pass
+    return meter.seconds["train"] / steps, (time.perf_counter() - start) / len(ids)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{max(seconds, 1):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,225 @@
+"""What an experiment is going to do, as plain data that is computed once and handed down.
+
+`make_plan` splits the data, flips labels where noise is asked for, and lists the proxy runs and the cells
+(one target training each). Everything that follows, from the checks before the first training
+to the report, reads the plan; nothing goes back to whoever runs it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from deepcore.common.identity import fingerprint, to_dict
+from deepcore.data.label_noise import flip
+from deepcore.data.record import LabeledData
+from deepcore.data.split import Split, make_split
+from deepcore.experiment.rows import ResultRow
+from deepcore.experiment.spec import ExperimentSpec
+from deepcore.proxy.recording import Recording
+from deepcore.proxy.run import ProxyRun
+from deepcore.proxy.spec import ProxySpec, identity
+from deepcore.selection.method import CoresetMethod
+from deepcore.selection.needs import reads_proxy, recording_of, recording_of_repeats, use_of
+from deepcore.selection.store import selection_folder
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One row to be: a method at a fraction (None where it fixes its own size) on a target network, under one
+    seed."""
+
+    seed: int
+    method: CoresetMethod
+    fraction: float | None
+    net: str
+
+
+@dataclass(frozen=True)
+class SeedData:
+    """The data set as one seed sees it.
+
+    Attributes:
+        split: the candidates and the validation rows.
+        data: the data set with the seed's label noise; the data set itself without noise.
+        flipped: ids of the candidates whose labels were flipped, sorted.
+        pool: the candidates and validation rows as a run without any recording.
+    """
+
+    split: Split
+    data: LabeledData
+    flipped: np.ndarray
+    pool: ProxyRun
+
+
+@dataclass(frozen=True)
+class ProxyTask:
+    """A proxy run of the plan: the shared one of a seed (repeat 0) or a short repeat of it (1, 2, ...)."""
+
+    seed: int
+    repeat: int
+    spec: ProxySpec
+    recording: Recording
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Where and how a plan is run; none of it changes a result.
+
+    Attributes:
+        folder: everything is kept in it: `proxies/`, `selections/`, `rows/`.
+        device: where networks and data live.
+        proxy_folder: a stored proxy run to use instead of looking in `folder`; may contain {seed}.
+        compiled: run the networks through torch.compile.
+    """
+
+    folder: Path
+    device: torch.device
+    proxy_folder: str | None = None
+    compiled: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An experiment with everything that is fixed before it runs.
+
+    Attributes:
+        spec: the experiment.
+        data: the data set, without label noise; its `test` part is read once per row.
+        seeds: the data of each seed.
+        proxies: every proxy run that some method reads, by (seed, repeat).
+        cells: the rows to be, in the order in which they are run: seed by seed.
+    """
+
+    spec: ExperimentSpec
+    data: LabeledData
+    seeds: Mapping[int, SeedData]
+    proxies: Mapping[tuple[int, int], ProxyTask]
+    cells: tuple[Cell, ...]
+
+    def proxies_of(self, cells: Iterable[Cell]) -> list[ProxyTask]:
+        """The proxy runs, repeats too, that these cells read, in the order in which they are needed."""
+        repeats: dict[int, int] = {}
+        for cell in cells:
+            if reads_proxy(cell.method):
+                repeats[cell.seed] = max(repeats.get(cell.seed, 0), cell.method.repeats_needed)
+        return [self.proxies[seed, repeat] for seed, runs in repeats.items() for repeat in range(runs)]
+
+    def blank_row(self, cell: Cell) -> ResultRow:
+        """The row of a cell before it is run: what it is of, and its fingerprint."""
+        of_seed, spec = self.seeds[cell.seed], self.spec
+        method = cell.method if cell.fraction is None else cell.method.resolve(cell.fraction)
+        uses_proxy = reads_proxy(method)
+        what = {
+            "dataset": self.data.name,
+            "seed": cell.seed,
+            "n": len(of_seed.split.train),
+            "q": len(of_seed.split.val),
+            "method_spec": method.spec(),
+            "fraction": cell.fraction,
+            "target_net": cell.net,
+            "target_recipe": to_dict(spec.target),
+        }
+        proxy = identity(self.proxies[cell.seed, 0].spec) if uses_proxy else None
+        return ResultRow(
+            **what,
+            fingerprint=fingerprint(what, proxy, of_seed.data.fingerprint, spec.val_fraction),
+            method=method.name,
+            label=cell.method.label(),
+            is_selection=method.is_selection,
+            proxy_net=spec.proxy_net if uses_proxy else None,
+            recording=method.mode if uses_proxy else None,
+            proxy_recipe=to_dict(spec.proxy) if uses_proxy else None,
+            batch=spec.target.batch,
+            n_test=len(self.data.test),
+            reads=dataclasses.asdict(use_of(method, spec.proxy.epochs)),
+            repeats={"runs": method.repeats_needed - 1, "epochs": method.repeat_epochs},
+        )
+
+    def selection_name(self, seed: int) -> str:
+        """How the folders of a seed's selections begin."""
+        return f"{self.data.name}-seed{seed}"
+
+    def selection_folder(self, folder: Path, seed: int, method: CoresetMethod) -> Path:
+        """Where the selections and scores of a method under a seed are, in the folder of the experiment."""
+        identified = split_identity(self.seeds[seed].data, self.spec.val_fraction, seed)
+        if reads_proxy(method):
+            identified = identity(self.proxies[seed, 0].spec)
+        return selection_folder(folder / "selections", self.selection_name(seed), method, identified)
+
+
+def make_plan(spec: ExperimentSpec, data: LabeledData) -> Plan:
+    """Split the data for each seed and list the proxy runs and the cells of an experiment.
+
+    Raises:
+        UsageError: a split or label noise that cannot be made.
+    """
+    seeds = {seed: _seed_data(spec, data, seed) for seed in spec.seeds}
+    readers = [method for method in spec.methods if reads_proxy(method)]
+    runs = max((method.repeats_needed for method in readers), default=1)
+    proxies = {
+        (seed, repeat): _proxy_task(spec, seeds[seed].data, seed, repeat)
+        for seed in spec.seeds
+        for repeat in range(runs)
+    }
+    cells = tuple(
+        Cell(seed, method, fraction, net)
+        for seed in spec.seeds
+        for method in spec.methods
+        for fraction in (spec.fractions if method.uses_fraction else (None,))
+        for net in spec.nets
+    )
+    return Plan(spec, data, seeds, proxies, cells)
+
+
+def _seed_data(spec: ExperimentSpec, data: LabeledData, seed: int) -> SeedData:
+    split = make_split(data.train.labels, val_fraction=spec.val_fraction, seed=seed)
+    flipped = flip(data, split, spec.label_noise)
+    pool = pool_of(flipped.data, split, spec.val_fraction)
+    return SeedData(split, flipped.data, flipped.rows, pool)
+
+
+def _proxy_task(spec: ExperimentSpec, data: LabeledData, seed: int, repeat: int) -> ProxyTask:
+    repeating = [method for method in spec.methods if method.repeats_needed > repeat]
+    stop = max(method.repeat_epochs for method in repeating) if repeat else None
+    proxy = ProxySpec(
+        dataset=data.name,
+        data_fingerprint=data.fingerprint,
+        net=spec.proxy_net,
+        train=spec.proxy,
+        val_fraction=spec.val_fraction,
+        seed=seed,
+        repeat=repeat,
+        stop=stop,
+    )
+    if repeat:
+        return ProxyTask(seed, repeat, proxy, recording_of_repeats(repeating))
+    return ProxyTask(seed, repeat, proxy, recording_of(spec.methods, everything=spec.everything))
+
+
+def pool_of(data: LabeledData, split: Split, val_fraction: float) -> ProxyRun:
+    """The candidates and validation rows of a split, as a run without any recording."""
+    return ProxyRun(
+        ids=split.train,
+        labels=data.train.labels[split.train],
+        num_classes=data.num_classes,
+        val_ids=split.val,
+        val_labels=data.train.labels[split.val],
+        spec={"identity": split_identity(data, val_fraction, split.seed)},
+    )
+
+
+def split_identity(data: LabeledData, val_fraction: float, seed: int) -> dict[str, Any]:
+    """What two splits must share to be the same."""
+    return {
+        "dataset": data.name,
+        "data_fingerprint": data.fingerprint,
+        "val_fraction": val_fraction,
+        "seed": seed,
+    }

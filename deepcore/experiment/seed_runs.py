@@ -1,0 +1,127 @@
+"""What the cells of one seed share: the proxy run and its short repeats, the scores and the selections."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from deepcore.common.checks import DeepcoreError
+from deepcore.common.progress import Progress
+from deepcore.experiment.plan import Plan, ProxyTask, Runtime
+from deepcore.proxy.engine import load_named, obtain_proxy
+from deepcore.proxy.recording import Recording
+from deepcore.proxy.run import ProxyRun
+from deepcore.proxy.use import ProxyUse
+from deepcore.selection.budget import Budget
+from deepcore.selection.method import CoresetMethod
+from deepcore.selection.needs import reads_proxy
+from deepcore.selection.scored import Scores, Selected, select_and_save
+
+
+class SeedRuns:
+    """The proxy runs of a seed, found or trained when first needed, and the selections made from them."""
+
+    def __init__(self, plan: Plan, runtime: Runtime, progress: Progress, seed: int) -> None:
+        self.plan, self.runtime, self.progress, self.seed = plan, runtime, progress, seed
+        self._proxies: dict[int, ProxyRun | DeepcoreError] = {}
+        self._selected: dict[tuple[CoresetMethod, float | None], Selected] = {}
+        self._scores: Scores = {}
+
+    def of(self, method: CoresetMethod) -> ProxyRun:
+        """The run that `method` reads: the seed's proxy with the repeats it asks for, or the pool alone when
+        it reads none."""
+        if not reads_proxy(method):
+            return self.plan.seeds[self.seed].pool
+        run = self._proxy(0)
+        repeats = tuple(self._proxy(repeat) for repeat in range(1, method.repeats_needed))
+        return dataclasses.replace(run, repeats=repeats, device=self.runtime.device)
+
+    def _proxy(self, repeat: int) -> ProxyRun:
+        """One divergence fails every row that needs the run, without another try."""
+        if repeat not in self._proxies:
+            try:
+                task = self.plan.proxies[self.seed, repeat]
+                self._proxies[repeat] = proxy_run(self.plan, self.runtime, self.progress, task)
+            except DeepcoreError as error:
+                self._proxies[repeat] = error
+        run = self._proxies[repeat]
+        if isinstance(run, DeepcoreError):
+            raise run
+        return run
+
+    def selected(self, method: CoresetMethod, fraction: float | None) -> Selected:
+        """The selection of a method at a fraction, made once for all target networks."""
+        if (method, fraction) not in self._selected:
+            run = self.of(method)
+            budget = Budget.of(1.0 if fraction is None else fraction, len(run.ids))
+            self._selected[method, fraction] = select_and_save(
+                method,
+                run,
+                budget,
+                seed=self.seed,
+                scores=self._scores,
+                folder=self.runtime.folder / "selections",
+                name=self.plan.selection_name(self.seed),
+                device=self.runtime.device,
+                paths=self.plan.data.paths,
+            )
+        return self._selected[method, fraction]
+
+
+def proxy_run(plan: Plan, runtime: Runtime, progress: Progress, task: ProxyTask) -> ProxyRun:
+    """A proxy run of the plan: stored, or trained now."""
+    if runtime.proxy_folder is not None and not task.repeat:
+        folder = Path(runtime.proxy_folder.replace("{seed}", str(task.seed)))
+        return load_named(folder, task.spec, task.recording)
+    of_seed = plan.seeds[task.seed]
+    what = f"repeat {task.repeat}" if task.repeat else "proxy"
+    with progress.bar(task.spec.epochs, f"seed {task.seed}: {what} epochs") as step:
+        return obtain_proxy(
+            runtime.folder / "proxies",
+            of_seed.data,
+            of_seed.split,
+            task.spec,
+            task.recording,
+            device=runtime.device,
+            say=progress.say,
+            progress=lambda epoch: step(),
+            compiled=runtime.compiled,
+        )
+
+
+def proxy_costs(run: ProxyRun, repeat_epochs: int) -> dict[str, dict[str, Any]]:
+    """What a row says of the proxy run that it read: passes, FLOPs per example, seconds, peak bytes.
+
+    The shared run is given whole. Of the short repeats only the first `repeat_epochs` epochs count: those
+    are the method's own; a repeat that another method made longer has the same passes in every epoch.
+    """
+    costs: dict[str, dict[str, Any]] = {
+        "passes": {},
+        "flops_per_example": {},
+        "seconds": {"proxy": 0.0, "record": 0.0},
+        "peak_bytes": {"proxy": 0},
+    }
+    if run.costs:
+        costs["passes"]["proxy"] = run.costs["passes"]
+        costs["flops_per_example"]["proxy"] = run.costs["flops_per_example"]
+        costs["seconds"] = {"proxy": run.costs["seconds"]["train"], "record": run.costs["seconds"]["record"]}
+        costs["peak_bytes"]["proxy"] = run.costs["peak_bytes"]
+    if run.repeats:
+        read = [(repeat.costs, min(repeat_epochs, repeat.epochs), repeat.epochs) for repeat in run.repeats]
+        costs["passes"]["repeats"] = {
+            kind: sum(of_run["passes"][kind] * part // whole for of_run, part, whole in read)
+            for kind in run.repeats[0].costs["passes"]
+        }
+        costs["seconds"]["repeats"] = sum(
+            sum(of_run["seconds"].values()) * part / whole for of_run, part, whole in read
+        )
+        costs["peak_bytes"]["repeats"] = max(of_run["peak_bytes"] for of_run, _, _ in read)
+    return costs
+
+
+def recorded_by(run: ProxyRun) -> ProxyUse:
+    """What was recorded in a stored run, whoever reads it; nothing for the pool alone."""
+    if run.folder is None:
+        return ProxyUse()
+    return Recording.from_dict(run.spec["recording"]).use(run.epochs)

@@ -1,0 +1,52 @@
+"""What an experiment compares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from deepcore.common.checks import UsageError, check_fraction
+from deepcore.data.label_noise import LabelNoise
+from deepcore.training.spec import TrainSpec
+
+if TYPE_CHECKING:
+    from deepcore.selection.method import CoresetMethod
+
+
+CLEAN = LabelNoise()
+
+
+@dataclass(frozen=True)
+class ExperimentSpec:
+    """A grid: seeds x methods x fractions x target nets, and the recipes of proxy and target.
+
+    Attributes:
+        seeds: one split, one proxy run, one target initialisation and order each.
+        methods: instances of CoresetMethod.
+        fractions: kept, of the train pool.
+        nets: target networks; proxy_net scores for all of them.
+        everything: record what methods added later may read, not only what these do.
+        label_noise: labels that are flipped.
+    """
+
+    seeds: tuple[int, ...]
+    methods: tuple[CoresetMethod, ...]
+    fractions: tuple[float, ...]
+    nets: tuple[str, ...]
+    proxy_net: str
+    proxy: TrainSpec
+    target: TrainSpec
+    val_fraction: float = 0.1
+    everything: bool = True
+    label_noise: LabelNoise = CLEAN
+
+    def __post_init__(self) -> None:
+        if not (self.seeds and self.methods and self.fractions and self.nets):
+            raise UsageError("an experiment needs at least one seed, method, fraction and net")
+        for name in ("seeds", "methods", "fractions", "nets"):
+            if len(set(getattr(self, name))) < len(getattr(self, name)):
+                raise UsageError(f"one of the {name} is given twice: its rows would count twice")
+        for fraction in self.fractions:
+            check_fraction(fraction)
+        if not 0 < self.val_fraction < 1:
+            raise UsageError(f"val_fraction is {self.val_fraction}: it must be in (0, 1)")

@@ -1,0 +1,203 @@
+"""The hook that records a proxy run while it trains, without disturbing it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from deepcore.common.checks import Diverged
+from deepcore.common.meter import Meter
+from deepcore.data.record import Rows
+from deepcore.data.split import Split
+from deepcore.nets.net import Net
+from deepcore.proxy.recording import BUFFER, Recording
+from deepcore.proxy.signals import Signal, signals_from_logits
+from deepcore.proxy.store import ProxyStore
+from deepcore.training.evaluation import evaluate
+from deepcore.training.hooks import Hook
+
+
+class Recorder(Hook):
+    """Writes row t of every recorded trajectory after epoch t, and the final arrays after the last.
+
+    Online values are those of the sample's own training batch: the loop's logits are buffered and turned into
+    signals when the buffer is full or the epoch ends. Row 0, post_epoch and validation rows come from eval
+    passes, which the meter counts. With KL_STEP the logits of the checkpoint before are kept, (N, C) per
+    mode.
+    """
+
+    def __init__(
+        self,
+        store: ProxyStore,
+        data: Rows,
+        split: Split,
+        recording: Recording,
+        *,
+        epochs: int,
+        num_classes: int,
+        device: torch.device,
+        meter: Meter,
+        precision: str = "fp32",
+    ) -> None:
+        self.store, self.data, self.split, self.recording = store, data, split, recording
+        self.epochs, self.device, self.meter, self.precision = epochs, device, meter, precision
+        n = len(split.train)
+        self.labels = torch.from_numpy(data.labels[split.train]).to(device)
+        self.val_labels = torch.from_numpy(data.labels[split.val]).to(device)
+        self.capacity = max(1, min(n, BUFFER // num_classes))
+        self.logits = torch.empty(self.capacity if recording.online else 0, num_classes, device=device)
+        self.norms = torch.empty(len(self.logits), device=device)
+        self.filled = 0
+        self.positions: list[np.ndarray] = []
+        self.online = {signal: torch.empty(n, device=device) for signal in recording.online}
+        self.before: dict[str, torch.Tensor] = {}  # per mode, the logits of the checkpoint before
+
+    def begin(self, net: Net) -> None:
+        """Row 0: the untrained network on all candidates (for both modes) and on the validation rows."""
+        r = self.recording
+        for mode, wanted, size in (
+            ("online", r.online, len(self.labels)),
+            ("post_epoch", r.post_epoch, len(self.labels)),
+            ("val", r.val, len(self.val_labels)),
+        ):
+            if Signal.KL_STEP in wanted:  # NaN: what is before row 0 has no value
+                shape = (size, net.head.out_features)
+                self.before[mode] = torch.full(shape, float("nan"), device=self.device)
+        if not r.initial:
+            return
+        with self.meter.timed("record"):
+            if r.online | r.post_epoch:
+                mode = "online" if Signal.KL_STEP in r.online else "post_epoch"
+                values = self._pass(
+                    net, self.split.train, self.labels, r.online | r.post_epoch, "record", mode
+                )
+                for other in self.before.keys() & {"online", "post_epoch"}:
+                    self.before[other].copy_(self.before[mode])
+                self._write("online", 0, {signal: values[signal] for signal in r.online})
+                self._write("post_epoch", 0, {signal: values[signal] for signal in r.post_epoch})
+            self._validate(net, 0, frozenset())
+
+    def batch(self, positions: np.ndarray, logits: torch.Tensor, features: torch.Tensor) -> None:
+        """Buffer one training batch's outputs."""
+        if not self.recording.online:
+            return
+        if self.filled + len(positions) > self.capacity:
+            self._flush()
+        part = slice(self.filled, self.filled + len(positions))
+        self.logits[part] = logits
+        if Signal.GRAND in self.recording.online:
+            self.norms[part] = features.square().sum(dim=1)
+        self.positions.append(positions)
+        self.filled = part.stop
+
+    def epoch_end(self, net: Net, epoch: int) -> None:
+        """Write row `epoch`, and the final arrays when it is the last."""
+        r = self.recording
+        final = r.final if epoch == self.epochs else frozenset()
+        with self.meter.timed("record"):
+            if r.online:
+                self._flush()
+                self._write("online", epoch, self.online)
+            if r.post_epoch or final:
+                kind = "record" if r.post_epoch else "encode"
+                values = self._pass(
+                    net, self.split.train, self.labels, r.post_epoch, kind, "post_epoch", final, "final"
+                )
+                self._write("post_epoch", epoch, values)
+            self._validate(net, epoch, final)
+        if epoch == self.epochs:
+            self.store.write_last_layer(net.head.weight, net.head.bias)
+
+    def state(self) -> dict:
+        """The logits of the checkpoint before, where KL_STEP needs them."""
+        return {"before": self.before}
+
+    def load(self, state: dict) -> None:
+        """Take over `state` from a checkpoint."""
+        self.before = {mode: z.to(self.device) for mode, z in state["before"].items()}
+
+    def _flush(self) -> None:
+        """Turn the buffered logits into signals at their rows' places."""
+        if not self.filled:
+            return
+        rows = torch.from_numpy(np.concatenate(self.positions)).to(self.device)
+        logits = self.logits[: self.filled]
+        before = self.before.get("online")
+        values = signals_from_logits(
+            logits,
+            self.labels[rows],
+            self.recording.online,
+            feature_norm2=self.norms[: self.filled],
+            before=None if before is None else before[rows],
+        )
+        for signal, value in values.items():
+            self.online[signal][rows] = value
+        if before is not None:
+            before[rows] = logits
+        self.filled = 0
+        self.positions.clear()
+
+    def _validate(self, net: Net, epoch: int, final: frozenset[Signal]) -> None:
+        """Row `epoch` of the validation rows."""
+        if not (self.recording.val | final):
+            return
+        values = self._pass(
+            net, self.split.val, self.val_labels, self.recording.val, "validation", "val", final, "val_final"
+        )
+        self._write("val", epoch, values)
+
+    def _pass(
+        self,
+        net: Net,
+        rows: np.ndarray,
+        labels: torch.Tensor,
+        wanted: frozenset[Signal],
+        kind: str,
+        mode: str,
+        final: frozenset[Signal] = frozenset(),
+        final_stem: str = "",
+    ) -> dict[Signal, torch.Tensor]:
+        """One eval pass over `rows`: the wanted signals, (n,) each; the `final` arrays go straight to their
+        files."""
+        values = {signal: torch.empty(len(rows), device=self.device) for signal in wanted}
+        before = self.before.get(mode)
+        with contextlib.ExitStack() as stack:
+            write = {
+                s: stack.enter_context(self.store.appended(f"{final_stem}_{s.value}", len(rows)))
+                for s in final
+            }
+            passes = evaluate(
+                net,
+                self.data,
+                rows,
+                device=self.device,
+                meter=self.meter,
+                kind=kind,
+                precision=self.precision,
+            )
+            for cut, logits, features in passes:
+                found = signals_from_logits(
+                    logits,
+                    labels[cut],
+                    wanted,
+                    feature_norm2=features.square().sum(dim=1) if Signal.GRAND in wanted else None,
+                    before=None if before is None else before[cut],
+                )
+                for signal, value in found.items():
+                    values[signal][cut] = value
+                if before is not None:
+                    before[cut] = logits
+                for signal, writer in write.items():
+                    writer((logits if signal is Signal.LOGITS else features).cpu().numpy())
+        return values
+
+    def _write(self, mode: str, t: int, values: Mapping[Signal, torch.Tensor]) -> None:
+        """Row t of `values`; a loss that is not finite stops the run before anything of row t counts."""
+        for signal, value in values.items():
+            row = value.cpu().numpy()
+            if signal is Signal.LOSS and not np.isfinite(row).all():
+                raise Diverged(f"the {mode} losses after epoch {t} are not finite: lower --lr")
+            self.store.write_row(f"{mode}_{signal.value}", self.recording.rows(t) - 1, row)

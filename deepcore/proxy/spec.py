@@ -1,0 +1,60 @@
+"""What identifies a proxy run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from deepcore.common.checks import (
+    UsageError,
+    check_positive,
+)
+from deepcore.common.identity import to_dict
+from deepcore.training.spec import TrainSpec
+
+
+@dataclass(frozen=True)
+class ProxySpec:
+    """What fixes the weights of a proxy run, and so its identity; what it records is apart (`Recording`).
+
+    Attributes:
+        dataset, data_fingerprint: the data and their content.
+        net: name in NETS.
+        train: the recipe, in whole epochs.
+        val_fraction, seed: of the split; the seed also fixes initialisation, order and augmentation.
+        repeat: 0 for the run that all methods share; 1, 2, ... for further runs on the same split, each with
+            an initialisation, order and augmentation of its own.
+        stop: epochs that are run of the recipe's; None for all. The schedule stays that of all.
+    """
+
+    dataset: str
+    data_fingerprint: str
+    net: str
+    train: TrainSpec
+    val_fraction: float
+    seed: int
+    repeat: int = 0
+    stop: int | None = None
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that are run."""
+        return self.train.epochs if self.stop is None else min(self.stop, self.train.epochs)
+
+    def __post_init__(self) -> None:
+        check_positive("repeat", self.repeat, zero=True, whole=True)
+        if self.stop is not None:
+            check_positive("stop", self.stop, whole=True)
+        if self.train.steps is not None:
+            raise UsageError(
+                "the proxy runs whole epochs: give --selection_epochs, --steps is for the target"
+            )
+
+
+FORMAT = 1
+
+
+def identity(spec: ProxySpec) -> dict[str, Any]:
+    """What two runs must share to be the same run, as JSON values; a repeat's number and stop where set."""
+    value = {"format": FORMAT, **to_dict(spec)}
+    return {name: v for name, v in value.items() if name not in ("repeat", "stop") or v}

@@ -1,0 +1,66 @@
+"""How many rows are kept, and how many of each class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_FLOOR, Decimal
+
+import numpy as np
+
+from deepcore.common.checks import UsageError, check_fraction
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much is kept: `fraction` of the train pool, which is `k` rows."""
+
+    fraction: float
+    k: int
+
+    @classmethod
+    def of(cls, fraction: float, n: int) -> Budget:
+        """k = floor(fraction * n + 1/2) in decimal arithmetic, at least 1.
+
+        Args:
+            fraction: kept, in (0, 1].
+            n: size of the train pool.
+        """
+        check_fraction(fraction)
+        if n < 1:
+            raise UsageError("the train pool is empty: nothing to select from")
+        k = int((Decimal(str(fraction)) * n + Decimal("0.5")).to_integral_value(rounding=ROUND_FLOOR))
+        return cls(float(fraction), min(max(k, 1), n))
+
+
+def class_quotas(labels: np.ndarray, k: int, num_classes: int) -> np.ndarray:
+    """Each class's share of a budget, by largest remainder; then, if k allows, at least one for each class
+    present.
+
+    Args:
+        labels: (N,) labels of the train pool, before any cut.
+        k: the budget, 1..N.
+        num_classes: C.
+
+    Returns:
+        (C,) int64 quotas; they sum to k, none exceeds its class, absent classes get 0. Ties of remainders go
+        to the lower class id; an empty class takes one from the largest quota (ties: the higher class id).
+    """
+    sizes = np.bincount(labels, minlength=num_classes).astype(np.int64)
+    total = int(sizes.sum())
+    _check_budget(k, total)
+    quotas, remainders = np.divmod(sizes * k, total)  # exact: integers throughout
+    left = k - int(quotas.sum())
+    order = np.lexsort((np.arange(num_classes), -remainders))
+    quotas[order[:left]] += 1
+    present = sizes > 0
+    if k >= int(present.sum()):
+        for empty in np.flatnonzero(present & (quotas == 0)):
+            largest = np.flatnonzero(quotas == quotas.max())[-1]
+            quotas[largest] -= 1
+            quotas[empty] += 1
+    return quotas
+
+
+def _check_budget(k: int, rows: int) -> None:
+    if not 1 <= k <= rows:
+        raise UsageError(f"a budget of {k} from {rows} rows")

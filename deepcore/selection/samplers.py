@@ -1,0 +1,137 @@
+"""From a score to a subset: top-k, CCS's strata, DUAL's Beta weights, for any score.
+
+`sampler="strata"` on any ScoreMethod uses the class of that name in `SAMPLERS`; the functions behind them
+work on arrays (`ranking`, `strata`, `weighted`). Random draws are made over rows sorted by id, so that
+permuting the storage together with the ids changes nothing.
+"""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from deepcore.common.checks import check_finite_scores
+from deepcore.proxy.run import ProxyRun
+from deepcore.proxy.signals import Signal
+from deepcore.scoring.epochs import first_epochs, mean_over_epochs, p_true
+from deepcore.selection.budget import Budget
+from deepcore.selection.ranking import merit, top_k
+from deepcore.selection.selection import Selection
+from deepcore.selection.strata import sample_strata
+from deepcore.selection.weighted import beta_weights, sample_weighted
+
+
+class Scorer(Protocol):
+    """What a sampler must know of the method that scored."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def mode(self) -> str: ...
+
+    @property
+    def keep(self) -> str: ...
+
+    @property
+    def class_balanced(self) -> bool: ...
+
+
+class Sampler(abc.ABC):
+    """A way to spend a budget on the scores of a method; frozen dataclasses, their fields are parameters."""
+
+    needs: frozenset[Signal] = frozenset()  # read beside the score, in the method's recording
+
+    def checkpoints(self, epochs: int) -> range:
+        """The rows of trajectories of `epochs` epochs that it reads, where it reads any."""
+        return range(1, epochs + 1)
+
+    @abc.abstractmethod
+    def draw(
+        self, method: Scorer, run: ProxyRun, scores: np.ndarray, budget: Budget, rng: np.random.Generator
+    ) -> Selection:
+        """`budget.k` rows of `run.ids`; the method says which end is kept, and whether class by class."""
+
+
+class TopK(Sampler):
+    """The kept end of the score."""
+
+    def draw(
+        self, method: Scorer, run: ProxyRun, scores: np.ndarray, budget: Budget, rng: np.random.Generator
+    ) -> Selection:
+        balanced = method.class_balanced
+        return top_k(scores, run.ids, run.labels, budget, keep=method.keep, class_balanced=balanced)
+
+
+@dataclass(frozen=True)
+class Strata(Sampler):
+    """CCS's strata over the score, whichever end the method keeps; `beta` is the share cut by lowest AUM over
+    probabilities (CCS sets it; other scores are not cut)."""
+
+    strata: int = 50
+    beta: float = 0.0
+
+    @property
+    def needs(self) -> frozenset[Signal]:
+        return frozenset({Signal.MARGIN_P}) if self.beta > 0 else frozenset()
+
+    def draw(
+        self, method: Scorer, run: ProxyRun, scores: np.ndarray, budget: Budget, rng: np.random.Generator
+    ) -> Selection:
+        aum = None
+        if self.beta > 0:
+            aum = mean_over_epochs(run.trajectory(Signal.MARGIN_P, method.mode))
+            check_finite_scores(aum, run.ids, f"{method.name}, AUM")
+        return sample_strata(
+            scores,
+            run.ids,
+            run.labels,
+            budget,
+            rng,
+            strata=self.strata,
+            beta=self.beta,
+            aum=aum,
+            class_balanced=method.class_balanced,
+        )
+
+
+@dataclass(frozen=True)
+class BetaWeighted(Sampler):
+    """DUAL's draw, weighted by the score and a Beta density of the mean true-class probability over the first
+    `epochs`. Weights, score and anchor are global; the draw is within the class when balanced."""
+
+    epochs: int | None = 30
+    c_d: float = 4.0
+
+    @property
+    def needs(self) -> frozenset[Signal]:
+        return frozenset({Signal.P_TRUE})
+
+    def checkpoints(self, epochs: int) -> range:
+        """Those of the epochs that m is a mean of."""
+        return super().checkpoints(min(epochs, self.epochs or epochs))
+
+    def draw(
+        self, method: Scorer, run: ProxyRun, scores: np.ndarray, budget: Budget, rng: np.random.Generator
+    ) -> Selection:
+        losses = first_epochs(run, Signal.LOSS, method, self.epochs)
+        means = sum(p_true(losses)) / len(losses)
+        check_finite_scores(means, run.ids, f"{method.name}, mean probability")
+        better = merit(scores, method.keep)
+        weights = beta_weights(means, better, budget.fraction, c_d=self.c_d, ids=run.ids)
+        return sample_weighted(
+            weights,
+            scores,
+            run.ids,
+            run.labels,
+            budget,
+            rng,
+            keep=method.keep,
+            class_balanced=method.class_balanced,
+        )
+
+
+SAMPLERS: dict[str, type[Sampler]] = {"top": TopK, "strata": Strata, "beta": BetaWeighted}

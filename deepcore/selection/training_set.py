@@ -1,0 +1,42 @@
+"""What a target is trained on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from deepcore.selection.selection import Selection
+from deepcore.training.loop import RowsOf
+from deepcore.training.schedule import Schedule
+from deepcore.training.spec import TrainSpec
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """The rows of a training, their weights and its length. A method's is its selection as it stands; a
+    reference row may say otherwise.
+
+    Attributes:
+        rows: (size,) sorted original row ids, or a function of the epoch (0, 1, ...) that gives as many.
+        size: rows of one epoch.
+        weights: (size,) float64 of fixed rows, or None for equal weights.
+        length_of: the number of rows whose training fixes the steps and the learning rate of each; None for
+            `size`, that is for the recipe as it stands.
+    """
+
+    rows: np.ndarray | RowsOf
+    size: int
+    weights: np.ndarray | None = None
+    length_of: int | None = None
+
+    @classmethod
+    def of(cls, selection: Selection) -> TrainingSet:
+        """The rows of a selection, sorted, with their weights."""
+        order = np.argsort(selection.rows)
+        weights = None if selection.weights is None else selection.weights[order]
+        return cls(selection.rows[order], len(order), weights)
+
+    def schedule(self, spec: TrainSpec) -> Schedule:
+        """Steps and learning rates under a recipe."""
+        return Schedule.of(self.length_of or self.size, spec)

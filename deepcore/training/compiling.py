@@ -1,0 +1,37 @@
+"""torch.compile: another way to run the same network, so that a recipe does not speak of it."""
+
+from __future__ import annotations
+
+import torch
+
+from deepcore.common.checks import UsageError, first_line
+from deepcore.nets.net import Net
+
+RECOMPILE_LIMIT = 64  # networks, batch sizes and modes of a grid; torch's 8 falls back in silence
+
+
+def check_compiler(device: torch.device) -> None:
+    """Compile a little function for `device` and run it, forward and backward (seconds, the first time).
+
+    Raises:
+        UsageError: there is no working compiler; the message has torch's reason and the remedy.
+    """
+    torch._dynamo.config.recompile_limit = RECOMPILE_LIMIT
+    try:
+        x = torch.ones(8, device=device, requires_grad=True)
+        torch.compile(lambda x: (2 * x).relu().sum())(x).backward()
+    except Exception as error:  # a missing compiler, headers or Triton: each backend raises its own
+        reason = first_line(error).rstrip(".")
+        tool = "a C++ compiler (g++)" if device.type == "cpu" else "Triton and a C compiler"
+        raise UsageError(
+            f"--compile does not work here ({reason}): torch.compile needs {tool} on {device.type}; install "
+            "it, or leave out --compile"
+        ) from None
+
+
+def compile_body(net: Net) -> None:
+    """Let `net` run its body compiled from now on; its parameters and their names stay as they are.
+
+    The first batches of each size and mode take the time of compiling.
+    """
+    net.body.compile()

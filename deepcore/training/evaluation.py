@@ -1,0 +1,61 @@
+"""Forward passes without training: what a network says of given rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from deepcore.common.meter import Meter
+from deepcore.data.record import Rows
+from deepcore.nets.net import Net
+from deepcore.training.precision import forward
+
+EVAL_BATCH = 512  # rows per batch; fixed, so that results do not depend on --batch
+
+
+@torch.no_grad()
+def evaluate(
+    net: Net,
+    data: Rows,
+    rows: np.ndarray,
+    *,
+    device: torch.device,
+    meter: Meter,
+    kind: str,
+    precision: str = "fp32",
+) -> Iterator[tuple[slice, torch.Tensor, torch.Tensor]]:
+    """Forward passes in eval mode, without augmentation: (positions into rows, logits, features) batch by
+    batch, float32 both; the network's body runs in `precision`.
+
+    The network's training mode is restored when the iterator is exhausted. `kind` is what the meter counts
+    them as.
+    """
+    was_training = net.training
+    net.eval()
+    cuts = [slice(a, min(a + EVAL_BATCH, len(rows))) for a in range(0, len(rows), EVAL_BATCH)]
+    try:
+        for cut, x in zip(cuts, data.batches([rows[cut] for cut in cuts], device=device), strict=True):
+            features, logits = forward(net, x, precision)
+            meter.count(kind, len(x))
+            yield cut, logits, features
+    finally:
+        net.train(was_training)
+
+
+def class_accuracy(
+    net: Net, data: Rows, num_classes: int, *, device: torch.device, meter: Meter, precision: str = "fp32"
+) -> tuple[float, list[float | None]]:
+    """Share of rows of `data` classified right, in [0, 1]: of all, and of each class (None for an absent
+    class)."""
+    labels = torch.from_numpy(data.labels).to(device)
+    right = torch.zeros(len(data), dtype=torch.bool, device=device)
+    passes = evaluate(
+        net, data, np.arange(len(data)), device=device, meter=meter, kind="test", precision=precision
+    )
+    for cut, logits, _ in passes:
+        right[cut] = logits.argmax(dim=1) == labels[cut]
+    hits = torch.bincount(labels[right], minlength=num_classes).tolist()
+    sizes = torch.bincount(labels, minlength=num_classes).tolist()
+    return sum(hits) / len(data), [h / n if n else None for h, n in zip(hits, sizes, strict=True)]

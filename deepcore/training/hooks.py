@@ -1,0 +1,29 @@
+"""What may watch a training."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from deepcore.nets.net import Net
+
+
+class Hook:
+    """What may watch a training. It must not change the network, the optimiser or any random state."""
+
+    def begin(self, net: Net) -> None:
+        """Before the first step of an untouched network; not called when a checkpoint is resumed."""
+
+    def batch(self, positions: np.ndarray, logits: torch.Tensor, features: torch.Tensor) -> None:
+        """After each step, with that step's outputs: positions into the epoch's rows (B,), logits (B, C),
+        features (B, D), both float32 on the device. Reading their values here would halt a GPU's queue."""
+
+    def epoch_end(self, net: Net, epoch: int) -> None:
+        """After epoch 1..T."""
+
+    def state(self) -> dict:
+        """What the hook needs to go on after `epoch_end`: tensors and plain values."""
+        return {}
+
+    def load(self, state: dict) -> None:
+        """The counterpart of `state`."""

@@ -1,0 +1,176 @@
+"""What is published: the READMEs are made from the rows, and every sentence is backed by them."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+
+import numpy as np
+import pytest
+
+import methods
+from benchmarks import findings, grids, head_to_head, results_tables, score_study
+from benchmarks.forest_figure import forest_figure
+from benchmarks.grids import GRIDS, Grid, Part
+from benchmarks.published import Head, Published
+from benchmarks.results_sheets import marked, noise_sheet, study_sheet, study_value
+from benchmarks.score_study import Finding, first_step
+from deepcore.analysis.comparison import compare_rows
+from deepcore.proxy.signals import Signal
+from methods.cld import CLD
+from tests.helpers import full_run, labels_of
+from tests.rows import rows_of
+
+
+@pytest.fixture(scope="module")
+def published():
+    return Published.read()
+
+
+def changed(published, label="CLD", fraction=0.1):
+    """The same with one row of the fashion grid a point better."""
+    rows = list(published.fashion.rows)
+    at = next(i for i, r in enumerate(rows) if (r.label, r.fraction) == (label, fraction))
+    rows[at] = dataclasses.replace(rows[at], accuracy=rows[at].accuracy + 0.01)
+    return dataclasses.replace(published, fashion=Head.of(rows))
+
+
+def test_readmes_and_figures_are_made_from_the_rows(capsys):
+    assert results_tables.main(["--check"]) == 0, capsys.readouterr().out
+
+
+def test_another_row_makes_them_stale(published, monkeypatch, capsys):
+    monkeypatch.setattr(results_tables.Published, "read", lambda: changed(published))
+    assert results_tables.main(["--check"]) == 1
+    out = capsys.readouterr().out
+    for name in ("forest_fashion.png", "forest_fashion.svg", "README.md"):
+        assert f"{name} is out of date" in out
+    assert "forest_digits" not in out
+
+
+def test_a_figure_that_was_touched_is_stale(published, tmp_path):
+    for path in results_tables.FIGURES.glob("forest_*"):
+        shutil.copy(path, tmp_path)
+    assert results_tables.figures(published, tmp_path, check=True) == []
+    svg = tmp_path / "forest_digits.svg"
+    svg.write_text(svg.read_text().replace("rows ", "rows x", 1))
+    (tmp_path / "forest_fashion.png").unlink()
+    assert results_tables.figures(published, tmp_path, check=True) == [
+        *("forest_fashion.png", "forest_digits.svg"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["digits", "fashion", "fashion_noise10", "fashion_noise30"])
+def test_published_grids_are_whole(published, name):
+    """Every cell of every part has its row, and nothing else is there."""
+    grid = GRIDS[name]
+    head = getattr(published, name, None) or published.noise[int(name.removeprefix("fashion_noise"))]
+    have = {(r.label, r.fraction, r.seed) for r in head.rows}
+    assert len(have) == len(head.rows)
+    want = set()
+    for part in grid.parts:
+        for text in part.methods:
+            method = methods.parse(text)
+            fractions = part.fractions if method.uses_fraction else (None,)
+            want |= {(method.label(), f, s) for f in fractions for s in range(part.seeds)}
+    assert have == want
+    assert all(r.status == "ok" and r.dataset == grid.dataset for r in head.rows)
+    assert {r.label_noise.get("train", 0.0) for r in head.rows} == {grid.noise.train}
+
+
+def test_a_claim_that_the_rows_do_not_support_is_refused(published):
+    with pytest.raises(ValueError, match="do not say: up is down"):
+        findings.claim(False, "up is down")
+    study = [
+        f._replace(value=0.1) if f.measure == "first_step" and f.method == "CLD" else f
+        for f in published.study
+    ]
+    with pytest.raises(ValueError, match="the first step dominates"):
+        findings.why(dataclasses.replace(published, study=study))
+
+
+def test_sentences_by_hand():
+    rows = [
+        *(r for f in (0.1, 0.2) for r in rows_of("Random", 50.0, 51.0, 52.0, fraction=f)),
+        *rows_of("CLD", 60.1, 61.0, 61.9, fraction=0.1),
+        *rows_of("CLD", 50.0, 52.0, 51.0, fraction=0.2),
+        *rows_of("AUM", 39.9, 41.0, 42.1, fraction=0.1),
+    ]
+    head = Head.of(rows)
+    assert findings.beside_random(head, "CLD") == "above at 10% (+10.0); not told apart from it at 20% (+0.0)"
+    assert findings.beside_random(head, "AUM") == "below at 10% (-10.0)"
+    assert findings.winners(head, 0.1) == ["CLD"]
+    assert findings.listed("abc") == "a, b and c"
+    assert marked(head.entry("CLD", 0.1)) == "*▲ 61.00 ± 0.90"
+
+
+def test_tables_by_hand(published):
+    def row(label, kept, auroc):
+        noise = {"train": 0.1, "val": 0.0, "flipped": 9, "kept": kept, "auroc": auroc}
+        return [dataclasses.replace(r, label_noise=noise) for r in rows_of(label, 50, 52, 51, k=10)]
+
+    head = Head.of([*row("Random", 1, None), *row("AUM", 9, 0.1), *row("EL2N", 8, 0.95)])
+    study = [Finding(s, "AUM", f, "kept_el2n", v) for s, f, v in [(0, 0.1, 10), (1, 0.1, 20), (0, 0.01, 4)]]
+    ours = dataclasses.replace(published, noise={10: head}, study=study)
+    lines = [line[:4] for line in noise_sheet(ours, 10).rows]
+    assert lines == [
+        ("EL2N", "0.950", "high", "80.0"),
+        ("AUM", "0.900", "low", "90.0"),
+        ("Random", "-", "-", "10.0"),
+    ]
+    assert study_value(ours, "AUM", "kept_el2n", 0.1) == 15
+    assert study_value(ours, "AUM", "rho_el2n") is None
+    (line,) = study_sheet(ours).rows
+    assert line == ("AUM", "-", "-", "-", "-", "4", "15", "-", "-")
+
+
+def test_the_figure_shows_every_difference():
+    rows = [
+        *rows_of("Random", 50.0, 51.0, 52.0),
+        *rows_of("CLD", 51.1, 52.0, 52.9),
+        *rows_of("AUM", 19.9, 21.0, 22.1),
+        *rows_of("RS2", 50.0, 51.5, 52.0),
+    ]
+    figure = forest_figure(compare_rows(rows), "t")
+    (ax,) = figure.axes
+    names = [t.get_text() for t in ax.get_yticklabels()]
+    assert names == ["RS2†", "AUM", "CLD"]  # upwards: references, then by mean difference
+    dots = {
+        (round(line.get_xdata()[0], 3), line.get_ydata()[0]) for line in ax.lines if line.get_marker() == "o"
+    }
+    assert (1.0, names.index("CLD")) in dots
+    assert [t.get_text() for t in ax.texts] == ["-30.0"]  # outside, in figures
+
+
+def test_first_step_by_hand():
+    run = full_run(labels_of(4, 4), epochs=3)
+    losses = run.trajectory(Signal.LOSS, "post_epoch", initial=True)
+    shares = []
+    for m in range(8):
+        d = [float(losses[t + 1][m]) - float(losses[t][m]) for t in range(3)]
+        mean = sum(d) / 3
+        squares = [(x - mean) ** 2 for x in d]
+        shares.append(squares[0] / sum(squares))
+    assert first_step(CLD(), run) == pytest.approx(np.mean(shares))
+    without = first_step(CLD(initial=False), run)
+    assert without == pytest.approx(0.5)  # two differences lie equally far from their mean
+
+
+def test_the_study_of_a_small_grid(tmp_path, monkeypatch, capsys):
+    tiny = Grid("tiny", "Synthetic", "MLP", (Part(("CLD", "EL2N", "Random"), (0.1,), 1),), epochs=4)
+    monkeypatch.setitem(grids.GRIDS, "tiny", tiny)
+    argv = ["tiny", "--save_path", str(tmp_path)]
+    assert score_study.main(argv) == 2
+    assert "run head_to_head.py tiny" in capsys.readouterr().err
+    assert head_to_head.main(argv) == 0
+    assert score_study.main(argv) == 0
+    text = (tmp_path / "tiny_scores.csv").read_text()
+    found = score_study.from_csv(text)
+    assert score_study.to_csv(found) == text
+    value = {(f.method, f.fraction, f.measure): f.value for f in found}
+    assert value["EL2N", None, "rho_el2n"] == pytest.approx(1)
+    assert value["CLD", 0.1, "in_cld"] == 1
+    assert value["EL2N", 0.1, "kept_el2n"] > 80  # it keeps the highest of each class
+    assert 0 <= value["Random", 0.1, "in_cld"] < 0.5
+    assert ("Random", None, "rho_el2n") not in value
+    assert 0 < value["CLD", None, "first_step"] <= 1

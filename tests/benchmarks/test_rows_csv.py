@@ -1,0 +1,73 @@
+"""Rows into a CSV and back."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+
+import pytest
+import torch
+from small_grids import Breaks
+from tiny import images, short
+
+import methods
+from benchmarks.rows_csv import from_csv, to_csv
+from deepcore.common.checks import StoredMismatch
+from deepcore.common.progress import Progress
+from deepcore.data.label_noise import LabelNoise
+from deepcore.experiment.harness import Harness
+from deepcore.experiment.spec import ExperimentSpec
+from tests.rows import rows_of
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    """What a run writes: a proxy reader with repeats, one without a proxy, a reference, a failed row."""
+    chosen = (*map(methods.parse, ("Random", "EL2N:repeats=2", "CLD", "Full")), Breaks())
+    spec = ExperimentSpec(
+        (0, 1), chosen, (0.2,), ("MLP",), "MLP", short(epochs=4), short(), 0.2,
+        label_noise=LabelNoise(0.1),
+    )  # fmt: skip
+    folder = tmp_path_factory.mktemp("runs")
+    return Harness(spec, images(), folder, device=torch.device("cpu"), progress=Progress(quiet=True)).run()
+
+
+def test_nothing_is_lost(rows):
+    assert {row.status for row in rows} == {"ok", "failed"}
+    assert from_csv(to_csv(rows)) == rows
+    clean = rows_of("Random", 50, 60)
+    assert from_csv(to_csv(clean)) == clean
+
+
+def test_words_that_look_like_numbers_stay_words():
+    (row,) = rows_of("Random", 50)
+    row = dataclasses.replace(row, fingerprint="1234567890123456", error='a "quoted", line\nand another')
+    assert from_csv(to_csv([row])) == [row]
+
+
+def test_the_table_is_what_other_programs_read(rows):
+    text = to_csv(rows)
+    body = [line for line in text.splitlines() if not line.startswith("#")]
+    table = list(csv.DictReader(io.StringIO("\n".join(body))))
+    done = [row for row in rows if row.status == "ok"]
+    assert [float(line["accuracy"]) for line in table if line["accuracy"]] == [row.accuracy for row in done]
+    assert list(table[0])[:3] == ["dataset", "target_net", "method"]
+    shared = [line for line in text.splitlines() if line.startswith("# provenance")]
+    assert len(shared) == 1  # one command, said once
+    assert '"torch"' in shared[0]
+
+
+def test_a_file_cut_short_is_refused(rows):
+    text = to_csv(rows)
+    with pytest.raises(StoredMismatch, match="not a CSV of result rows"):
+        from_csv(text[: text.rindex(",") - 20])
+
+
+@pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "# notes 1: {broken\nlabel\nx\n"])
+def test_another_file_is_refused(text):
+    if not text:
+        assert from_csv(text) == []
+        return
+    with pytest.raises(StoredMismatch, match=r"x\.csv is not a CSV of result rows"):
+        from_csv(text, "x.csv")

@@ -1,0 +1,277 @@
+"""Memory and disk: what is estimated beforehand, what is measured, and what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers import proxy_of
+from small_grids import grid, runner
+from tiny import images
+
+import methods
+from deepcore.common import resources
+from deepcore.common.checks import UsageError
+from deepcore.data.split import make_split
+from deepcore.experiment import preflight
+from deepcore.experiment.preflight import LIBRARIES, needs, proxy_states
+from deepcore.proxy.run import ProxyRun
+from deepcore.proxy.signals import TRAJECTORIES, Signal
+from deepcore.selection.budget import Budget
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # 20 epochs: parameters are reduced
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+CODE = """
+import ctypes, json, os, sys
+sys.path[:0] = sys.argv[1:4]
+import numpy as np, torch
+from test_resources import a_run
+import methods
+from deepcore.common.meter import peak_memory, reset_peak
+from deepcore.selection.budget import Budget
+n, d, c = map(int, sys.argv[4:7])
+torch.set_num_threads(1)
+run, device, found = a_run(n, d, c), torch.device("cpu"), {}
+ctypes.CDLL(None).malloc_trim(0)
+for text in sys.argv[7:]:  # each in a process of its own, which begins with the same memory
+    read, write = os.pipe()
+    if os.fork() == 0:
+        held = next(int(l.split()[1]) * 1024 for l in open("/proc/self/status") if l.startswith("VmRSS"))
+        reset_peak(device)
+        methods.parse(text).select(run, Budget.of(0.1, n), np.random.default_rng(0))
+        os.write(write, str(peak_memory(device) - held).encode())
+        os._exit(0)
+    os.wait()
+    found[text] = int(os.read(read, 100))
+print(json.dumps(found))
+"""
+
+
+def a_run(n: int, features: int, classes: int, epochs: int = 20) -> ProxyRun:
+    """Noise of these sizes, with every signal."""
+    rng = np.random.default_rng(0)
+
+    def noise(*shape):
+        return np.abs(rng.standard_normal(shape)).astype(np.float32)
+
+    q = n // 10
+    return ProxyRun(
+        ids=np.arange(n),
+        labels=np.arange(n) % classes,
+        num_classes=classes,
+        val_ids=n + np.arange(q),
+        val_labels=np.arange(q) % classes,
+        trajectories={("online", signal): noise(epochs + 1, n) for signal in TRAJECTORIES}
+        | {("post_epoch", Signal.LOSS): noise(epochs + 1, n)},
+        val_trajectories={Signal.LOSS: noise(epochs + 1, q)},
+        final={Signal.FEATURES: noise(n, features), Signal.LOGITS: noise(n, classes)},
+        val_final={Signal.FEATURES: noise(q, features), Signal.LOGITS: noise(q, classes)},
+        spec={"identity": {"seed": 0}},
+        device=CPU,
+    )  # fmt: skip
+
+
+SIZES = (5000, 512, 2)  # N, D, C
+WHOLE = "Glister:class_balanced=false"
+BLOCKED = ("D2", "D2:neighbors=20,symmetric=true", "D2:graph=global", "Glister", WHOLE)
+
+
+@pytest.fixture(scope="module")
+def measured():
+    """Peaks of the resident memory in processes that hold nothing else, whose C library gives back at once
+    what is freed: what it would keep instead differs from run to run, by up to some 200 MB."""
+    here = Path(__file__).resolve().parent
+    tests = here.parent
+    argv = [sys.executable, "-c", CODE, str(here), str(tests), str(tests.parent), *map(str, SIZES), *BLOCKED]
+    env = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(argv, capture_output=True, text=True, env=env)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a peak that can be reset")
+@pytest.mark.parametrize("text", BLOCKED)
+def test_graphs_and_gradients_take_what_was_estimated(measured, text):
+    n, d, c = SIZES
+    host, device, _ = methods.parse(text).memory(a_run(n, d, c), n // 10, d, 20)
+    assert measured[text] <= host + device + LIBRARIES <= 4 * measured[text]
+
+
+VARIANTS = ("CLD:correlation=spearman", "CLD:trajectory=global", "AUM:sampler=beta", "EL2N:sampler=strata")
+
+
+@pytest.mark.parametrize("text", [*methods.METHODS, *VARIANTS])
+def test_arrays_take_no_more_than_was_estimated(text):
+    n, d, c = 20_000, 16, 10
+    run, method = a_run(n, d, c), methods.parse(text)
+    budget, rng = Budget.of(0.1, n), np.random.default_rng(0)
+    tracemalloc.start()
+    method.resolve(0.1).select(run, budget, rng)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    estimate = method.resolve(0.1).memory(run, budget.k, d, 20)
+    assert peak <= estimate.host + estimate.device
+
+
+@pytest.mark.parametrize(
+    ("text", "whole", "smaller"),
+    [
+        ("D2", "D2:graph=global", "graph=class"),
+        ("Glister", WHOLE, "class_balanced=true"),
+    ],
+)
+def test_estimates_grow_with_what_they_depend_on(text, whole, smaller):
+    def estimate(text, features=512, classes=10):
+        return methods.parse(text).memory(a_run(1000, 8, classes), 100, features, 20)
+
+    assert estimate(text).device < estimate(text, features=1024).device
+    assert estimate(text).device < estimate(text, classes=2).device  # classes of 500 instead of 100
+    assert estimate(text).device < estimate(whole).device
+    assert (estimate(text).smaller, estimate(whole).smaller) == ("", smaller)
+
+
+def test_estimates_grow_with_neighbours_windows_and_epochs():
+    for text, more in (("D2", "D2:neighbors=50"), ("DUAL", "DUAL:window=20"), ("TDDS", "TDDS:window=20")):
+        of, of_more = (methods.parse(t).memory(a_run(1000, 8, 10), 100, 8, 50).host for t in (text, more))
+        assert of < of_more, text
+    cld = methods.parse("CLD:batch=1")
+    assert cld.memory(a_run(1000, 8, 10), 100, 8, 50).host < cld.memory(a_run(1000, 8, 10), 100, 8, 500).host
+
+
+def memory_is(monkeypatch, host: int, gpu: int = 0) -> None:
+    monkeypatch.setattr(preflight, "available_memory", lambda d: gpu if d.type == "cuda" else host)
+
+
+def test_what_does_not_fit_is_refused_before_the_proxy_is_trained(tmp_path, monkeypatch):
+    memory_is(monkeypatch, 33 << 20)  # enough for the others on 72 candidates, not for blocks and features
+    monkeypatch.setattr(preflight, "head_width", lambda plan: 10**6)
+    runner(tmp_path / "enough", grid("CLD", "Random")).run()
+    harness = runner(tmp_path / "runs", grid("CLD", "Random", "D2:graph=global"))
+    with pytest.raises(UsageError) as error:
+        harness.run()
+    # 32 n D and 8 n^2 of 72 candidates, the libraries' 33.6 MB, and small change
+    assert str(error.value) == (
+        "D2:graph=global needs about 2.34 GB of memory, 34.6 MB are free: graph=class needs less; or leave "
+        "D2:graph=global out, or run where there is more"
+    )
+    assert not list((tmp_path / "runs").glob("*/*"))
+
+
+def test_what_is_finished_needs_nothing(tmp_path, monkeypatch):
+    first = runner(tmp_path, grid("D2", "Random")).run()
+    memory_is(monkeypatch, 0)
+    assert [row.fingerprint for row in runner(tmp_path, grid("D2", "Random")).run()] == [
+        row.fingerprint for row in first
+    ]
+    with pytest.raises(UsageError, match="D2 needs about"):
+        runner(tmp_path, grid("D2", "Random", fractions=(0.2, 0.5))).run()
+
+
+def test_the_command_line_refuses_with_status_2_and_a_dry_run_says_so(call, tmp_path, monkeypatch):
+    memory_is(monkeypatch, 1 << 20)
+    argv = ("--selection", "CLD", "Glister", "--num_exp", "1", "--epochs", "3", "--signals", "needed")
+    status, out, err = call(*argv)
+    assert (status, out) == (2, "")
+    assert "CLD needs about " in err
+    assert "of memory, 1.05 MB are free: leave CLD out, or run where there is more" in err
+    assert not list(tmp_path.glob("runs/*/*"))
+    status, out, _ = call(*argv, "--dry_run")
+    assert status == 0
+    assert [line.split(" needs about")[0] for line in out.splitlines() if "MB are free: " in line] == [
+        "this would be refused: CLD",
+        "this would be refused: Glister",
+    ]
+    memory_is(monkeypatch, 1 << 40)
+    _, out, _ = call(*argv, "--dry_run")
+    (line,) = [line for line in out.splitlines() if line.startswith("memory: ")]
+    assert line.endswith("MB of memory, 1.1 TB are free")
+    assert "refused" not in out
+
+
+def test_a_disk_that_is_too_small_is_refused(tmp_path, monkeypatch):
+    data = images()
+    spec = grid("CLD", seeds=(0, 1))
+    n, q, width = 72, 18, preflight.head_width(runner(tmp_path, spec, data))
+    # 6 online trajectories and 1 post_epoch of the candidates, 1 of the validation rows; logits and features
+    size = 2 * 4 * ((7 * n + q) * 5 + (n + q) * (3 + width))
+    monkeypatch.setattr(preflight, "free_disk", lambda folder: size - 1)
+    with pytest.raises(
+        UsageError, match=r"recording 2 proxy runs needs about .* of disk, .*--signals needed"
+    ):
+        runner(tmp_path, spec, data).run()
+    monkeypatch.setattr(preflight, "free_disk", lambda folder: size)
+    assert {row.status for row in runner(tmp_path, spec, data).run()} == {"ok"}
+    written = sum(path.stat().st_size for path in tmp_path.glob("proxies/*/*.npy"))
+    assert size < written < size + 128 * 2 * (8 + 4) + 1  # headers of 128 bytes
+    monkeypatch.setattr(preflight, "free_disk", lambda folder: 0)  # what is stored needs none
+    assert runner(tmp_path, grid("CLD", "AUM", seeds=(0, 1)), data).run()
+
+
+def test_what_is_written_of_an_unfinished_run_is_not_counted_again(tmp_path):
+    data, spec = images(rows=9000), grid("CLD")
+    harness = runner(tmp_path, spec, data)
+    (whole,) = proxy_states(harness.plan, harness.runtime, harness.pending())
+    proxy_of(harness, 0)
+    (folder,) = tmp_path.glob("proxies/*")
+    (folder / "done.json").unlink()
+    (plan,) = proxy_states(harness.plan, harness.runtime, harness.pending())
+    assert (whole.state, plan.state) == ("to train", "to resume")
+    assert plan.disk < whole.disk / 10
+
+
+def test_a_gpu_s_memory_is_counted_apart(tmp_path, monkeypatch):
+    harness = runner(tmp_path, grid("D2", "Random"))
+    harness.runtime = dataclasses.replace(harness.runtime, device=CUDA)
+    memory_is(monkeypatch, 1 << 40, gpu=1000)
+    found = list(needs(harness.plan, harness.runtime, harness.pending(), []))
+    assert [(need.what, need.place, need.fits) for need in found] == [
+        ("D2", "memory", True),
+        ("D2", "memory of the GPU", False),
+        ("Random", "memory", True),
+        ("Random", "memory of the GPU", True),
+    ]
+    on_gpu = found[1].needed
+    harness.runtime = dataclasses.replace(harness.runtime, device=CPU)
+    assert (
+        next(needs(harness.plan, harness.runtime, harness.pending(), [])).needed == found[0].needed + on_gpu
+    )
+
+
+def test_memory_within_a_control_group(tmp_path, monkeypatch):
+    monkeypatch.setattr(resources, "CGROUP", tmp_path)
+    free = resources.available_memory(CPU)
+    assert free > 1 << 20
+    for name, text in (("max", "max"), ("current", "700"), ("stat", "anon 5\ninactive_file 200")):
+        (tmp_path / f"memory.{name}").write_text(f"{text}\n")
+    assert resources.available_memory(CPU) > 1 << 20
+    (tmp_path / "memory.max").write_text("1000\n")
+    assert resources.available_memory(CPU) == 500
+    (tmp_path / "memory").mkdir()
+    for name, text in (
+        ("limit_in_bytes", "900"),
+        ("usage_in_bytes", "700"),
+        ("stat", "total_inactive_file 1\n"),
+    ):
+        (tmp_path / "memory" / f"memory.{name}").write_text(text)
+    assert resources.available_memory(CPU) == 201
+
+
+def test_free_disk_of_a_folder_to_be(tmp_path):
+    assert resources.free_disk(Path("/tmp/not/there/yet")) == pytest.approx(
+        resources.free_disk(Path("/tmp")), rel=0.05
+    )
+
+
+def test_a_split_holds_validation_rows_of_every_class():
+    """What Glister and CLD need of each class need not be checked before: the split sees to it."""
+    labels = np.repeat(np.arange(5), (2, 3, 10, 50, 2))
+    split = make_split(labels, val_fraction=0.1, seed=0)
+    assert set(labels[split.val]) == set(labels[split.train]) == set(range(5))
