@@ -16,14 +16,20 @@ from deepcore.selection.method import CoresetMethod
 from methods.aum import AUM
 from methods.ccs import CCS
 from methods.cld import CLD
+from methods.craig import CRAIG
 from methods.d2 import D2
 from methods.dual import DUAL
 from methods.dynunc import DynUnc
 from methods.el2n import EL2N
+from methods.facility_location import FacilityLocation
 from methods.forgetting import Forgetting
 from methods.from_file import FromFile
 from methods.glister import Glister
+from methods.gradmatch import GradMatch
 from methods.grand import GraNd
+from methods.graph_cut import GraphCut
+from methods.herding import Herding
+from methods.k_center import KCenter
 from methods.ltc import LTC
 from methods.random import Full, Random
 from methods.reference import RS2, FullAtK, RandomVal, ValOnly
@@ -49,8 +55,14 @@ METHODS: dict[str, type[CoresetMethod]] = {
     "DynUnc": DynUnc,
     "DUAL": DUAL,
     "Glister": Glister,
+    "Herding": Herding,
+    "KCenter": KCenter,
+    "GraphCut": GraphCut,
+    "FacilityLocation": FacilityLocation,
+    "CRAIG": CRAIG,
+    "GradMatch": GradMatch,
 }
-ALIASES = {"Uniform": "Random", "Dyn-Unc": "DynUnc"}
+ALIASES = {"Uniform": "Random", "Dyn-Unc": "DynUnc", "k-Center": "KCenter"}
 
 
 def get(name: str) -> type[CoresetMethod]:

@@ -8,6 +8,8 @@ import torch
 from deepcore.scoring.last_layer import EQUAL
 from deepcore.scoring.lazy_greedy import lazy_greedy
 
+BLOCK_BYTES = 1 << 23
+
 
 def k_center(points: torch.Tensor, first: int, count: int) -> np.ndarray:
     """Start at `first`, then always take the point farthest from its nearest pick; ties to the lower
@@ -35,8 +37,10 @@ def k_center(points: torch.Tensor, first: int, count: int) -> np.ndarray:
     def refresh(rows: torch.Tensor) -> torch.Tensor:
         missed = picks[int(known_to[rows].min()) :]
         if missed:
-            since = _distances(points[rows], points[missed]).min(dim=1).values
-            nearest[rows] = torch.minimum(nearest[rows], since)
+            centres = points[missed]
+            for some in rows.split(max(1, BLOCK_BYTES // (8 * max(centres.shape)))):
+                since = _distances(points[some], centres).amin(dim=1)
+                nearest[some] = torch.minimum(nearest[some], since)
             known_to[rows] = len(picks)
         return nearest[rows]
 

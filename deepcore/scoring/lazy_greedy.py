@@ -28,7 +28,7 @@ def lazy_greedy(
     Args:
         ceilings: (n,) float64, at least the values before the first pick; -inf for rows never to be picked.
         refresh: the values now of the rows at some positions, at least 0.
-        take: told the position of each pick whose value is above `slack`.
+        take: told the position of each pick.
         count: picks, at most the rows that may be picked.
         slack: values closer than this are ties, which go to the lower position; so are all values up to it.
 
@@ -39,13 +39,14 @@ def lazy_greedy(
     picks: list[int] = []
     while len(picks) < count and float(ceilings.max()) > slack:
         best = _pick(ceilings, refresh, slack)
-        if float(ceilings[best]) <= slack:
-            continue  # that was a ceiling: now no row is left above it
         picks.append(best)
         ceilings[best] = -torch.inf
         take(best)
-    rest = (ceilings > -torch.inf).nonzero().flatten()  # worth nothing, now and after every pick
-    return np.array(picks + rest[: count - len(picks)].tolist(), dtype=np.int64)
+    left = (ceilings > -torch.inf).nonzero().flatten()  # worth nothing, now and after every pick
+    for row in left[: count - len(picks)].tolist():
+        picks.append(row)
+        take(row)
+    return np.array(picks, dtype=np.int64)
 
 
 def _pick(ceilings: torch.Tensor, refresh: Callable[[torch.Tensor], torch.Tensor], slack: float) -> int:

@@ -13,7 +13,7 @@ import math
 import numpy as np
 from scipy.optimize import nnls
 
-TIE = 1e-9  # values closer than this, relative to the largest, are equal
+TIE = 1e-12  # values closer than this, relative to the largest, are equal
 
 
 def gradients(z, y, h):
