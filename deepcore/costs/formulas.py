@@ -87,6 +87,10 @@ _GLISTER = (
     "Glister: the number is the paper's big-O of re-selection with the natural logarithm; this harness "
     "selects once."
 )
+_GREEDY = (
+    "k-Center, FacilityLocation, GradMatch are not in the paper's cost tables: billed as Herding, GraphCut, "
+    "CRAIG, which read the same."
+)
 
 FORMULAS: dict[str, CostFormula] = {
     "Random": CostFormula("Random", "reference", (), NOTHING),
@@ -189,6 +193,27 @@ FORMULAS: dict[str, CostFormula] = {
         _FINAL,
         negligible="O(N^2 k)",
         printed=_KERNEL,
+    ),
+    "KCenter": CostFormula(
+        "k-Center", "score-based", (PROXY, ENCODE), FEATURES, _FEATURES, negligible="O(N d k)", note=_GREEDY
+    ),
+    "FacilityLocation": CostFormula(
+        "FacilityLocation",
+        "optimisation-based",
+        (PROXY, ENCODE),
+        Stored("O(N^2) [similarities]", lambda s: s.N * s.N),
+        _FINAL,
+        negligible="O(N^2 k)",
+        note=_GREEDY,
+    ),
+    "GradMatch": CostFormula(
+        "GradMatch",
+        "optimisation-based",
+        (PROXY,),
+        Stored("O(N (F + c)) [embeddings]", lambda s: s.N * (s.F + s.num_classes)),
+        _FINAL,
+        negligible="O(N k D_eff + k^3)",
+        note=_GREEDY,
     ),
     "BoundarySet-CCS": CostFormula(
         "BoundarySet-CCS",
