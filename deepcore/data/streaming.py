@@ -120,11 +120,9 @@ class FolderRows:
         batches = self.readers.read(
             self._items(groups, augment_seed), pin=torch.device(device).type == "cuda"
         )
-        mean, scale = MEAN.to(device), (1 / STD).to(device)
         for pictures, broken in batches:
             self._report([(ids[position], reason) for position, reason in broken])
-            x = pictures.to(device, non_blocking=True).float().sub_(mean).mul_(scale)
-            yield x.permute(0, 3, 1, 2)
+            yield _normalised(pictures.to(device, non_blocking=True))
 
     def from_files(self) -> FolderRows:
         """The same rows without a cache: every picture is decoded when it is read."""
@@ -208,6 +206,16 @@ class Cached(Dataset):
 def _blank(size: int) -> np.ndarray:
     """The picture that stands for an unreadable one: the mean colour."""
     return np.broadcast_to(MEAN.round().byte().numpy(), (size, size, 3))
+
+
+def _normalised(pictures: torch.Tensor) -> torch.Tensor:
+    """(n, size, size, 3) uint8 to (n, 3, size, size) float32 in channels_last layout."""
+    size = pictures.shape[1]
+    mean, scale = (
+        value.to(pictures.device).repeat(size) for value in (MEAN, 1 / STD)
+    )  # long rows are faster
+    x = pictures.reshape(-1, size, 3 * size).float().sub_(mean).mul_(scale)
+    return x.view(pictures.shape).permute(0, 3, 1, 2)
 
 
 def _collate(
