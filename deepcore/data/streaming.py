@@ -211,9 +211,8 @@ def _blank(size: int) -> np.ndarray:
 def _normalised(pictures: torch.Tensor) -> torch.Tensor:
     """(n, size, size, 3) uint8 to (n, 3, size, size) float32 in channels_last layout."""
     size = pictures.shape[1]
-    mean, scale = (
-        value.to(pictures.device).repeat(size) for value in (MEAN, 1 / STD)
-    )  # long rows are faster
+    mean = MEAN.to(pictures.device).repeat(size)  # long rows are faster
+    scale = (1 / STD).to(pictures.device).repeat(size)
     x = pictures.reshape(-1, size, 3 * size).float().sub_(mean).mul_(scale)
     return x.view(pictures.shape).permute(0, 3, 1, 2)
 
