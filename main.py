@@ -309,7 +309,7 @@ def listing() -> str:
             ),
             "file:PATH judges a subset from a .csv or .npz of row ids\n"
             "every method also takes record=online|post_epoch and class_balanced=true|false, every score "
-            "sampler=top|strata|beta\n"
+            "sampler=top|strata|beta|middle|drop, extrapolate=SHARE\n"
             f"aliases: {', '.join(f'{alias} is {name}' for alias, name in methods.ALIASES.items())}",
             f"data sets: {', '.join(DATASETS)}, PATH.npz",
             f"networks: {', '.join(NETS)}, and torchvision's classification models by name",

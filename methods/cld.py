@@ -67,6 +67,7 @@ class CLD(ScoreMethod):
             "the untrained network's row is used, as in Eq. 4; the authors' code drops it (`initial=false`)",
             "a trajectory that does not vary has no correlation and scores 0",
         ),
+        family="trajectory",
     )
 
     def __post_init__(self) -> None:
@@ -90,8 +91,8 @@ class CLD(ScoreMethod):
 
     @property
     def needs_val(self) -> frozenset[Signal]:
-        """Losses of the validation rows (means will do for CLD)."""
-        return frozenset({Signal.LOSS})
+        """Losses of the validation rows (means will do for CLD), and what the sampler reads."""
+        return super().needs_val | {Signal.LOSS}
 
     def checkpoints(self, epochs: int) -> range:
         """Each `every`-th up to `first`, from row 0 with `initial`, else from row 1."""

@@ -10,13 +10,12 @@ import dataclasses
 import functools
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from deepcore.common.files import write_bytes
 from deepcore.experiment.plan import Cell, ProxyTask
 from deepcore.experiment.tasks import Done, Task, Work, run_in_worker
-from deepcore.selection.needs import reads_proxy
 
 Files = Mapping[str, bytes]  # by path below the folder of the experiment
 PARTS = ("proxies", "selections", "rows")
@@ -40,7 +39,7 @@ def run_far(work: Work, task: Task, files: Files | None = None, *, overlapped: b
         if not (folder / name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             write_bytes(folder / name, content)
-    if files is None and isinstance(task, Cell) and reads_proxy(task.method):
+    if files is None and isinstance(task, Cell) and work.plan.runs_of(task):
         return Done(wants_files=True)
     before = set(_files(folder))
     there = dataclasses.replace(work, runtime=dataclasses.replace(work.runtime, folder=folder))
@@ -57,13 +56,12 @@ def _temporary(key: str) -> Path:
     return folder
 
 
-def proxy_files(folder: Path, proxies: Mapping[tuple[int, int], ProxyTask], cell: Cell) -> Files:
-    """The stored proxy runs that a cell reads, from the experiment's folder."""
+def proxy_files(folder: Path, tasks: Iterable[ProxyTask]) -> Files:
+    """The stored runs of these tasks, from the experiment's folder."""
     from deepcore.proxy.engine import find_stored
 
     files: dict[str, bytes] = {}
-    for repeat in range(cell.method.repeats_needed):
-        task = proxies[cell.seed, repeat]
+    for task in tasks:
         store = find_stored(folder / "proxies", task.spec, task.recording)
         if store is not None:
             paths = [path for path in store.folder.iterdir() if path.is_file()]

@@ -16,6 +16,7 @@ from deepcore.nets import networks as nets
 from deepcore.proxy.engine import find_stored
 from deepcore.proxy.signals import Signal
 from deepcore.selection.budget import Budget
+from deepcore.selection.extrapolated import spread_memory
 from deepcore.selection.method import CoresetMethod
 from deepcore.selection.needs import reads_proxy
 
@@ -109,7 +110,7 @@ def needs(
         disk = sum(proxy.disk for proxy in left)
         remedy = "record less (--signals needed), or give --save_path a folder on a larger disk"
         yield Need(runs, "disk", disk, free_disk(runtime.folder), remedy)
-        n, classes = len(plan.seeds[left[0].task.seed].split.train), plan.data.num_classes
+        n, classes = max(len(proxy.task.split.train) for proxy in left), plan.data.num_classes
         buffers = max(proxy.task.recording.memory(n, classes) for proxy in left)
         remedy = "record less (--signals needed), or run where there is more"
         yield from _places(runtime.device, "recording a proxy run", 0, buffers, remedy)
@@ -120,6 +121,9 @@ def needs(
         resolved = method if fraction is None else method.resolve(fraction)
         host, device, smaller = resolved.memory(pool, budget.k, features, plan.spec.proxy.epochs)
         host += LIBRARIES + SAVING * len(pool.ids)
+        if resolved.own_run is not None and resolved.own_run.rows == "share":
+            spread = spread_memory(len(pool.ids), features)
+            host, device = host + spread.host, max(device, spread.device)
         remedy = f"{smaller} needs less; or " if smaller else ""
         remedy += f"leave {method.label()} out, or run where there is more"
         yield from _places(runtime.device, method.label(), host, device, remedy)
@@ -139,19 +143,27 @@ def head_width(plan: Plan) -> int:
 
 
 def _state(plan: Plan, runtime: Runtime, task: ProxyTask, features: int) -> ProxyState:
-    if runtime.proxy_folder is not None and not task.repeat:
+    if runtime.proxy_folder is not None and not task.repeat and task.own is None:
         return ProxyState(task, "found", 0)
     recording = task.recording
     store = find_stored(runtime.folder / "proxies", task.spec, recording)
     if store and (store.is_done or store.has_diverged):
         return ProxyState(task, "found", 0, store.folder)
-    split = plan.seeds[task.seed].split
-    n, q = len(split.train), len(split.val)
+    n, q = len(task.split.train), len(task.split.val)
     width = {Signal.LOGITS: plan.data.num_classes, Signal.FEATURES: features}
-    final = (n + q) * sum(width[signal] for signal in recording.final)
+    final = (n + q) * sum(width[signal] for signal in recording.final_arrays)
+    final += len(task.split.rest) * features
+    final += _weights(plan) if recording.final else 0
     disk = 4 * (sum(recording.arrays(n, q).values()) * recording.rows(task.spec.epochs) + final)
     held = _on_disk(store.folder) if store else 0
     return ProxyState(task, "to resume" if store else "to train", max(disk - held, 0))
+
+
+def _weights(plan: Plan) -> int:
+    """Numbers that the proxy network's weights are."""
+    shape, classes = plan.data.train.shape, plan.data.num_classes
+    net = nets.build(plan.spec.proxy_net, shape, classes, seed=0)
+    return sum(value.numel() for value in net.state_dict().values())
 
 
 def _on_disk(folder: Path) -> int:

@@ -110,7 +110,7 @@ def run_task(work: Work, task: Task, progress: Progress, *, overlapped: bool = F
     runs = _seed_runs(work.key, work, task.seed)
     try:
         if isinstance(task, ProxyTask):
-            runs.proxy(task.repeat, progress, overlapped=overlapped)
+            runs.obtain(task, progress, overlapped=overlapped)
             return Done()
         row = run_cell(work, task, runs, progress)
     except (StoredMismatch, OSError) as error:
@@ -157,7 +157,9 @@ def run_cell(work: Work, cell: Cell, runs: SeedRuns, progress: Progress) -> Resu
         note=progress.say,
         compiled=runtime.compiled,
     )
-    proxy = proxy_costs(run, cell.method.repeat_epochs)
+    read = run.own or run
+    proxy = proxy_costs(read, cell.method.repeat_epochs)
+    own = {"score": selected.passes} if selected.passes else {}
     flipped = plan.seeds[cell.seed].flipped
     return dataclasses.replace(
         blank,
@@ -166,10 +168,10 @@ def run_cell(work: Work, cell: Cell, runs: SeedRuns, progress: Progress) -> Resu
         steps=target.length.steps,
         accuracy=target.accuracy,
         class_accuracy=target.class_accuracy,
-        passes={**proxy["passes"], "target": target.meter.passes},
+        passes={**proxy["passes"], **own, "target": target.meter.passes},
         flops_per_example={**proxy["flops_per_example"], "target": target.flops},
-        proxy_run=run.folder.name if run.folder else None,
-        recorded=dataclasses.asdict(recorded_by(run)),
+        proxy_run=read.folder.name if read.folder else None,
+        recorded=recorded_by(read).to_dict(),
         signal_bytes=selected.signal_bytes,
         notes=list(selected.selection.notes),
         label_noise=noise_record(plan.spec.label_noise, flipped, run.ids, selected.selection),

@@ -54,7 +54,11 @@ def built(folder: Path, files: ImageFiles, resize: int = 16, workers: int = 0) -
 
 def content(folder: Path) -> dict[str, bytes]:
     """All files but the lock."""
-    return {file.name: file.read_bytes() for file in folder.iterdir() if file.suffix != ".lock" and file.name != ".lock"}
+    return {
+        file.name: file.read_bytes()
+        for file in folder.iterdir()
+        if file.suffix != ".lock" and file.name != ".lock"
+    }
 
 
 def told(progress: Progress) -> list[str]:
