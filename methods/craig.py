@@ -49,6 +49,7 @@ class CRAIG(GreedyMethod):
     name: ClassVar[str] = "CRAIG"
     paper: ClassVar[str] = "Mirzasoleiman et al., ICML 2020"
     facts: ClassVar[Facts] = Facts(
+        family="gradient",
         code="baharanm/craig",
         rule="facility location on max(D) - D, D distances of gradients; weights: rows nearest to each pick",
         balance="each class for itself, as in the paper; unbalanced: over the pool",

@@ -40,6 +40,7 @@ class FacilityLocation(GreedyMethod):
     name: ClassVar[str] = "FacilityLocation"
     paper: ClassVar[str] = "Iyer et al., ALT 2021"
     facts: ClassVar[Facts] = Facts(
+        family="diversity",
         code="PatrickZH/DeepCore",
         rule="argmax of sum_i max(0, K_ij - max over picks of K_ia), K = 0.5 + 0.5 cos of gradients",
         balance="each class for itself, similarities within the class; unbalanced: over the pool",

@@ -51,6 +51,7 @@ class GradMatch(GreedyMethod):
     name: ClassVar[str] = "GradMatch"
     paper: ClassVar[str] = "Killamsetty et al., ICML 2021"
     facts: ClassVar[Facts] = Facts(
+        family="gradient",
         code="decile-team/cords",
         rule="orthogonal matching pursuit of the mean gradient with ridge lam; non-negative weights",
         balance="each class for itself, matching its own mean, the paper's per-class form; unbalanced: over "

@@ -43,6 +43,7 @@ class GraphCut(GreedyMethod):
     name: ClassVar[str] = "GraphCut"
     paper: ClassVar[str] = "Iyer et al., ALT 2021"
     facts: ClassVar[Facts] = Facts(
+        family="diversity",
         code="PatrickZH/DeepCore",
         rule="argmax of lam * sum_i K_ij - 2 sum over picks of K_aj, K = 0.5 + 0.5 cos of gradients",
         balance="each class for itself, similarities within the class; unbalanced: over the pool",

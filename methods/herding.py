@@ -37,6 +37,7 @@ class Herding(GreedyMethod):
     name: ClassVar[str] = "Herding"
     paper: ClassVar[str] = "Welling, ICML 2009; Chen et al., UAI 2010"
     facts: ClassVar[Facts] = Facts(
+        family="diversity",
         code="PatrickZH/DeepCore",
         rule="argmin of ||(t + 1) mu - sum of the picked features - h||",
         balance="each class for itself, around its own mean; unbalanced: around the mean of the pool",

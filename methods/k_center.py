@@ -35,6 +35,7 @@ class KCenter(GreedyMethod):
     name: ClassVar[str] = "KCenter"
     paper: ClassVar[str] = "Sener & Savarese, ICLR 2018"
     facts: ClassVar[Facts] = Facts(
+        family="diversity",
         code="ozansener/active_learning_coreset",
         rule="a random first row, then the one farthest from its nearest pick",
         balance="each class for itself, from a random row of its own; the paper: over the whole pool",

@@ -88,8 +88,8 @@ _GLISTER = (
     "selects once."
 )
 _GREEDY = (
-    "k-Center, FacilityLocation, GradMatch are not in the paper's cost tables: billed as Herding, GraphCut, "
-    "CRAIG, which read the same."
+    "k-Center, FacilityLocation, GradMatch are not in the paper's cost tables: their costs are those of "
+    "Herding, GraphCut and CRAIG, which read the same."
 )
 
 FORMULAS: dict[str, CostFormula] = {

@@ -39,10 +39,21 @@ class Relabelled:
         return len(self.rows)
 
     def batches(
-        self, groups: Sequence[np.ndarray], *, device: torch.device, augment_seed: int | None = None
+        self,
+        groups: Sequence[np.ndarray],
+        *,
+        device: torch.device,
+        augment_seed: int | None = None,
+        positions: Sequence[np.ndarray] | None = None,
     ) -> Iterator[torch.Tensor]:
+<<<<<<< HEAD
         """The batches of `rows`."""
         return self.rows.batches(groups, device=device, augment_seed=augment_seed)
+=======
+        """Those of `rows`."""
+        given = {} if positions is None else {"positions": positions}
+        return self.rows.batches(groups, device=device, augment_seed=augment_seed, **given)
+>>>>>>> main
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,12 @@ class TensorRows:
         return {**self.__dict__, "_on_device": {}}
 
     def batches(
-        self, groups: Sequence[np.ndarray], *, device: torch.device, augment_seed: int | None = None
+        self,
+        groups: Sequence[np.ndarray],
+        *,
+        device: torch.device,
+        augment_seed: int | None = None,
+        positions: Sequence[np.ndarray] | None = None,
     ) -> Iterator[torch.Tensor]:
         """See `Rows.batches`. The tensors are contiguous slices of chunks of several batches."""
         sizes = [len(group) for group in groups]
@@ -117,7 +122,9 @@ class TensorRows:
         order = torch.from_numpy(ids).to(inputs.device)
         codes = None
         if augment_seed is not None and self.augmentation is not None:
-            codes = self.augmentation.draw(augment_seed, len(ids)).to(inputs.device)
+            at = slice(0, len(ids)) if positions is None else np.concatenate(positions)
+            drawn = len(ids) if positions is None else int(at.max(initial=-1)) + 1
+            codes = self.augmentation.draw(augment_seed, drawn)[at].to(inputs.device)
         budget = CHUNK_BYTES.get(inputs.device.type, CHUNK_BYTES["cuda"])
         start = 0
         for chunk in _chunks(sizes, budget // (4 * max(1, inputs[0].numel()))):

@@ -30,7 +30,12 @@ class Rows(Protocol):
     def __len__(self) -> int: ...
 
     def batches(
-        self, groups: Sequence[np.ndarray], *, device: torch.device, augment_seed: int | None = None
+        self,
+        groups: Sequence[np.ndarray],
+        *,
+        device: torch.device,
+        augment_seed: int | None = None,
+        positions: Sequence[np.ndarray] | None = None,
     ) -> Iterator[torch.Tensor]:
         """Yield one normalised float32 tensor (len(group), *shape) on `device` per group of row ids.
 
@@ -39,6 +44,8 @@ class Rows(Protocol):
             device: device of the tensors.
             augment_seed: seed of the data set's augmentation; None for no augmentation. The same seed and
                 groups give the same tensors.
+            positions: where each row of the groups stands in the order of all rows that are read under this
+                seed, of which the groups are a part; its augmentation depends on that. None: they are all.
         """
         ...
 

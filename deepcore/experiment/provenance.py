@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from deepcore.common.launch import launched
 from deepcore.version import __version__
 
 
@@ -34,6 +35,7 @@ def provenance(device: torch.device, *, threads: int | None = None, compiled: bo
         "device": name,
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads() if threads is None else threads,
+        "processes": launched()[1],
         "compiled": compiled,
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
     }

@@ -10,7 +10,9 @@ import torch
 from deepcore.common.meter import Meter
 from deepcore.data.record import Rows
 from deepcore.nets.net import Net
+from deepcore.training import distributed
 from deepcore.training.precision import forward
+from deepcore.training.together import shared_pass
 
 EVAL_BATCH = 512  # rows per batch; fixed, so that results do not depend on --batch
 
@@ -30,18 +32,30 @@ def evaluate(
 
     Yields (positions into rows, logits, features) per batch; logits and features are float32. The network's
     body runs in `precision`. Its training mode is restored when the iterator is exhausted. The meter counts
-    the passes as `kind`.
+    the passes as `kind`. When several processes hold the network, all of them must call this.
     """
     was_training = net.training
     net.eval()
-    cuts = [slice(a, min(a + EVAL_BATCH, len(rows))) for a in range(0, len(rows), EVAL_BATCH)]
     try:
-        for cut, x in zip(cuts, data.batches([rows[cut] for cut in cuts], device=device), strict=True):
-            features, logits = forward(net, x, precision)
-            meter.count(kind, len(x))
+        for cut, logits, features in _passes(net, data, rows, device, precision):
+            meter.count(kind, len(logits))
             yield cut, logits, features
     finally:
         net.train(was_training)
+
+
+def _passes(
+    net: Net, data: Rows, rows: np.ndarray, device: torch.device, precision: str
+) -> Iterator[tuple[slice, torch.Tensor, torch.Tensor]]:
+    team = distributed.leading(data)
+    if team is not None and team.net is net:
+        team.tell("pass", team.part_of(data), rows, EVAL_BATCH, precision)
+        yield from shared_pass(team, net, data, rows, EVAL_BATCH, precision)
+        return
+    cuts = [slice(a, min(a + EVAL_BATCH, len(rows))) for a in range(0, len(rows), EVAL_BATCH)]
+    for cut, x in zip(cuts, data.batches([rows[cut] for cut in cuts], device=device), strict=True):
+        features, logits = forward(net, x, precision)
+        yield cut, logits, features
 
 
 def class_accuracy(
