@@ -46,14 +46,9 @@ class Relabelled:
         augment_seed: int | None = None,
         positions: Sequence[np.ndarray] | None = None,
     ) -> Iterator[torch.Tensor]:
-<<<<<<< HEAD
         """The batches of `rows`."""
-        return self.rows.batches(groups, device=device, augment_seed=augment_seed)
-=======
-        """Those of `rows`."""
         given = {} if positions is None else {"positions": positions}
         return self.rows.batches(groups, device=device, augment_seed=augment_seed, **given)
->>>>>>> main
 
 
 @dataclass(frozen=True)
