@@ -61,7 +61,7 @@ def test_a_grid_is_run_and_printed(finished, capsys):
     }
     assert head_to_head.main(["tiny", "--save_path", str(finished), "--collect"]) == 0
     printed = capsys.readouterr().out
-    for title in ("Accuracy in % by fraction", "worst class", "Average rank", "Flipped labels, 10%"):
+    for title in ("Accuracy in % by fraction", "worst class", "Average rank", "Flipped labels: 10%"):
         assert title in printed
     assert {row.provenance["threads"] for row in rows} == {1}
     assert {row.provenance["device"].rpartition(", ")[2] for row in rows} == {
