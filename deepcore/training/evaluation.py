@@ -1,4 +1,4 @@
-"""Forward passes without training: what a network says of given rows."""
+"""Forward passes without training, and the accuracy of a network."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def evaluate(
     kind: str,
     precision: str = "fp32",
 ) -> Iterator[tuple[slice, torch.Tensor, torch.Tensor]]:
-    """Forward passes in eval mode, without augmentation: (positions into rows, logits, features) batch by
-    batch, float32 both; the network's body runs in `precision`.
+    """Forward passes in eval mode, without augmentation.
 
-    The network's training mode is restored when the iterator is exhausted. `kind` is what the meter counts
-    them as. A network that several processes hold is evaluated by all of them.
+    Yields (positions into rows, logits, features) per batch; logits and features are float32. The network's
+    body runs in `precision`. Its training mode is restored when the iterator is exhausted. The meter counts
+    the passes as `kind`. A network that several processes hold is evaluated by all of them.
     """
     was_training = net.training
     net.eval()
@@ -61,8 +61,7 @@ def _passes(
 def class_accuracy(
     net: Net, data: Rows, num_classes: int, *, device: torch.device, meter: Meter, precision: str = "fp32"
 ) -> tuple[float, list[float | None]]:
-    """Share of rows of `data` classified right, in [0, 1]: of all, and of each class (None for an absent
-    class)."""
+    """Accuracy on `data` in [0, 1]: over all rows, and per class (None for a class without rows)."""
     labels = torch.from_numpy(data.labels).to(device)
     right = torch.zeros(len(data), dtype=torch.bool, device=device)
     passes = evaluate(
