@@ -12,7 +12,7 @@ from deepcore.common.meter import Meter
 from deepcore.common.seeding import global_stream
 from deepcore.data.memory import TensorRows
 from deepcore.experiment.harness import Harness
-from deepcore.experiment.seed_runs import proxy_run
+from deepcore.experiment.seed_runs import SeedRuns, proxy_run
 from deepcore.nets.net import Net
 from deepcore.proxy.network import ProxyNetwork
 from deepcore.proxy.run import ProxyRun
@@ -91,6 +91,11 @@ def proxy_of(harness: Harness, seed: int, repeat: int = 0) -> ProxyRun:
     """The proxy run of a seed of a harness, stored or trained now."""
     task = harness.plan.proxies[seed, repeat]
     return proxy_run(harness.plan, harness.runtime, harness.progress, task)
+
+
+def seed_runs(harness: Harness, seed: int = 0) -> SeedRuns:
+    """The proxy runs and selections of a seed of a harness."""
+    return SeedRuns(harness.plan, harness.runtime, seed)
 
 
 def last_layer_network(features, labels, ids, weight, bias):
