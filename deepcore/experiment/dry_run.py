@@ -97,10 +97,8 @@ def _proxy(proxy: ProxyState) -> _Proxy:
     spec, recording = task.spec, task.recording
     n, q = len(split.train), len(split.val)
     steps = spec.epochs * Schedule.of(n, spec.train).per_epoch
-    which = f"repeat {task.repeat} of the proxy" if task.repeat else "proxy"
-    which += f" on {task.own.name}" if task.own else ""
     line = (
-        f"seed {task.seed}: {which} {spec.net} {proxy.state}: {spec.epochs} epochs, {steps:,} steps of "
+        f"seed {task.seed}: {task.title} {spec.net} {proxy.state}: {spec.epochs} epochs, {steps:,} steps of "
         f"{spec.train.batch}, {n:,} candidates, {q:,} validation rows"
     )
     sweeps = recording.initial + (spec.epochs if recording.post_epoch else bool(recording.final_arrays))

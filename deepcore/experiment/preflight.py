@@ -142,7 +142,7 @@ def head_width(plan: Plan) -> int:
 
 
 def _state(plan: Plan, runtime: Runtime, task: ProxyTask, features: int) -> ProxyState:
-    if runtime.proxy_folder is not None and not task.repeat and task.own is None:
+    if runtime.proxy_folder is not None and task.is_shared:
         return ProxyState(task, "found", 0)
     recording = task.recording
     store = find_stored(runtime.folder / "proxies", task.spec, recording)

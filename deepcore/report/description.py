@@ -27,7 +27,7 @@ SCHEDULES = {  # what of a recipe belongs to which schedule
 def description(done: Sequence[ResultRow]) -> list[Section]:
     """The closing sections of a report."""
     first = done[0]
-    proxies = [row for row in done if row.proxy_net]
+    proxies = [row for row in done if row.proxy_net and not row.reads.get("own")]
     data = [
         ("data set", first.dataset),
         ("candidates", f"{first.n:,} in each seed"),
