@@ -277,8 +277,8 @@ REFERENCES: dict[str, CostFormula] = {
     "Random+Val": CostFormula("Random+Val", "reference", (), NOTHING, target=WITH_VAL, target_here=WITH_VAL),
 }
 
-# Methods that the paper's tables do not have; those tables stay as they are printed. k-Center, FacilityLocation
-# and GradMatch read the same as Herding, GraphCut and CRAIG.
+# Methods that the paper's tables do not have; those tables stay as they are printed. k-Center,
+# FacilityLocation and GradMatch read the same as Herding, GraphCut and CRAIG.
 LATER: dict[str, CostFormula] = {
     "KCenter": CostFormula(
         "k-Center", "score-based", (PROXY, ENCODE), FEATURES, _FEATURES, negligible="O(N d k)"
