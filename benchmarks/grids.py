@@ -1,4 +1,4 @@
-"""The named grids of head_to_head.py: what is run with what, under which seeds."""
+"""The named grids of head_to_head.py: data set, network, methods, fractions and seeds."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Grid:
-    """A head-to-head on one data set with one network, for proxy and targets alike.
+    """A comparison of methods on one data set; proxy and target have the same network.
 
     Attributes:
         dataset, model: names.
         epochs: of the data set's recipe; None for the recipe's own.
-        parts: what is run; a cell that two parts name is run once.
-        noise: labels that are flipped.
+        parts: methods, fractions and seeds to run; a cell that is in two parts runs once.
+        noise: shares of labels to flip.
         paper: file in benchmarks/paper with the paper's accuracies of the same data and network.
     """
 
@@ -55,7 +55,7 @@ class Grid:
 
     @property
     def seeds(self) -> range:
-        """Every seed that some part has."""
+        """The seeds of all parts."""
         return range(max(part.seeds for part in self.parts))
 
     def experiments(self, data: LabeledData, seed: int) -> Iterator[ExperimentSpec]:
