@@ -44,6 +44,7 @@ class AUM(ScoreMethod):
         balance="top k within each class's quota; the paper selects no subset",
         anchor="tests/methods/test_aum.py::test_margin_by_hand",
         deviations=("as a selection it keeps the lowest margins, as CCS's command line does",),
+        family="score",
     )
 
     def __post_init__(self) -> None:

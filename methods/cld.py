@@ -31,7 +31,7 @@ class CLD(ScoreMethod):
 
     A sample, or a class mean, whose differences do not vary (max - min <= 1e-6 * max|l|) has no correlation:
     it scores 0.0, and a warning counts it. Memory beyond the run: 80 * batch + 9 * N bytes; the trajectories
-    are read once. `CLDStream` (deepcore.scoring.correlation) is the same without stored trajectories.
+    are read once. `CLDStream` (deepcore.scoring.one_pass) is the same without stored trajectories.
 
     Deviations: none from the paper in the defaults. The authors' code drops checkpoint 0: `initial=False`.
 
@@ -67,6 +67,7 @@ class CLD(ScoreMethod):
             "the untrained network's row is used, as in Eq. 4; the authors' code drops it (`initial=false`)",
             "a trajectory that does not vary has no correlation and scores 0",
         ),
+        family="trajectory",
     )
 
     def __post_init__(self) -> None:
@@ -90,8 +91,8 @@ class CLD(ScoreMethod):
 
     @property
     def needs_val(self) -> frozenset[Signal]:
-        """Losses of the validation rows (means will do for CLD)."""
-        return frozenset({Signal.LOSS})
+        """Losses of the validation rows (means will do for CLD), and what the sampler reads."""
+        return super().needs_val | {Signal.LOSS}
 
     def checkpoints(self, epochs: int) -> range:
         """Each `every`-th up to `first`, from row 0 with `initial`, else from row 1."""

@@ -58,6 +58,7 @@ class DUAL(SlidingWindow):
             "filled by score",
             "c_d = 4 (the authors' CIFAR-100 value) for all data",
         ),
+        family="trajectory",
     )
 
     def __post_init__(self) -> None:

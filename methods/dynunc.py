@@ -45,6 +45,7 @@ class DynUnc(SlidingWindow):
             "skips probabilities of exactly 0",
             "the official code multiplies by 10: the ranking is the same",
         ),
+        family="trajectory",
     )
 
     def __post_init__(self) -> None:

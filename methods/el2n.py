@@ -51,6 +51,7 @@ class EL2N(ScoreMethod):
             "one proxy where the paper averages ten (`repeats=10`)",
             "the mean over the first ten epochs is CCS's reading; the paper takes one epoch (`at`)",
         ),
+        family="score",
     )
 
     def __post_init__(self) -> None:

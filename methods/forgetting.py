@@ -43,6 +43,7 @@ class Forgetting(ScoreMethod):
         deviations=(
             "a tie of the true class with another counts as wrong (argmax depends on the class order)",
         ),
+        family="trajectory",
     )
 
     def __post_init__(self) -> None:

@@ -59,6 +59,7 @@ class TDDS(SlidingWindow):
             "the CIFAR settings per fraction are used for every data set: a method does not know the data",
             "the copy in DUAL's repository (logits for probabilities, one fixed window) is not followed",
         ),
+        family="trajectory",
     )
 
     def __post_init__(self) -> None:

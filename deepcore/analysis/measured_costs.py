@@ -14,7 +14,8 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from deepcore.costs.formulas import FORMULAS
+from deepcore.common.meter import BACKWARD
+from deepcore.costs.formulas import FORMULAS, LATER
 from deepcore.experiment.rows import ResultRow
 from deepcore.proxy.use import ProxyUse
 from deepcore.training.schedule import examples
@@ -32,9 +33,9 @@ class MeasuredCost:
         family: one of `deepcore.costs.terms.FAMILIES`.
         is_selection: False for reference rows.
         alone: FLOPs of selection as if no other method existed: a proxy run over the epochs that it reads,
-            with no more recorded than it reads, and its own repeats.
-        shared: of the proxy run as it was, divided among the methods at hand that used it; and its repeats.
-        marginal: what the other methods at hand would save without it; and its repeats.
+            with no more recorded than it reads, its own repeats, and the passes of its scoring.
+        shared: of the proxy run as it was, divided among the methods at hand that used it; and the same.
+        marginal: what the other methods at hand would save without it; and the same.
         target: FLOPs of the training on the selection.
         full: FLOPs of training the same target on all candidates under the same recipe.
         storage_bytes: recordings that it reads.
@@ -142,13 +143,15 @@ def _family(row: ResultRow) -> str:
     """As in the analytic bill; rows that are no selection are references."""
     if not row.is_selection:
         return "reference"
-    return FORMULAS[row.method].family if row.method in FORMULAS else "own"
+    entry = FORMULAS.get(row.method) or LATER.get(row.method)
+    return entry.family if entry else "own"
 
 
 def flops(passes: Mapping[str, int], per_example: Mapping[str, int]) -> int:
-    """FLOPs of example passes by the meter's names: `train` forward and backward, all others forward."""
-    forward = sum(passes.values())
-    return forward * per_example["forward"] + passes.get("train", 0) * per_example["backward"]
+    """FLOPs of example passes by the meter's names: `train` and `gradient` forward and backward, all others
+    forward. A backward pass to the inputs alone is taken for a whole one."""
+    forward, backward = sum(passes.values()), sum(passes.get(kind, 0) for kind in BACKWARD)
+    return forward * per_example["forward"] + backward * per_example["backward"]
 
 
 def selection_flops(row: ResultRow, users: Iterable[ResultRow]) -> tuple[float, float, float]:
@@ -161,7 +164,7 @@ def selection_flops(row: ResultRow, users: Iterable[ResultRow]) -> tuple[float, 
     if row.proxy_run is None:
         return 0.0, 0.0, 0.0
     per_example = row.flops_per_example["proxy"]
-    own = flops(row.passes.get("repeats", {}), per_example)
+    own = sum(flops(row.passes.get(part, {}), per_example) for part in ("repeats", "score"))
 
     def of(demand: ProxyUse) -> int:
         return flops(demand.passes(row.n, row.q), per_example)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from deepcore.analysis.measured_costs import flops
+from deepcore.costs.of_method import scoring_passes
 from deepcore.experiment.rows import ResultRow
 from deepcore.proxy.use import ProxyUse
 from deepcore.training.schedule import examples
@@ -93,9 +94,11 @@ def _proxy_phases(members: Sequence[ResultRow]) -> list[Phase]:
     first = runs[0]
     run = ProxyUse(**first.recorded)
     here, counted = run.passes(first.n, first.q), first.passes["proxy"]
-    rows = " + ".join(["N"] * run.trajectories + ["N T"] * bool(run.post_epochs))
+    n = {"": "N", "validation": "Q", "share": "S"}[run.own]
+    rows = " + ".join([n] * run.trajectories + [f"{n} T"] * bool(run.post_epochs))
+    where = {"": "", "validation": " on validation rows", "share": f" on S = {run.rows:,} rows"}[run.own]
     texts = {
-        "train": ("proxy training", "N T"),
+        "train": (f"proxy training{where}", f"{n} T"),
         "record": ("recording", rows),
         "validation": ("validation rows", "Q (T + 1)"),
         "encode": ("features and logits", "N"),
@@ -139,10 +142,17 @@ def _repeats(members: Sequence[ResultRow]) -> list[Phase]:
 
 
 def _scoring(members: Sequence[ResultRow]) -> Phase:
-    """One method's scoring and selecting: no passes through a network."""
+    """One method's scoring and selecting, with the passes that it makes through networks by itself."""
     seconds = [row.measured["seconds"]["score"] + row.measured["seconds"]["select"] for row in members]
     peaks = [row.measured["peak_bytes"]["score"] for row in members]
-    return Phase(f"scoring: {members[0].label}", "", "", 0, 0, 0, 0, statistics.mean(seconds), max(peaks))
+    first, name = members[0], f"scoring: {members[0].label}"
+    counted = first.passes.get("score", {})
+    if not counted:
+        return Phase(name, "", "", 0, 0, 0, 0, statistics.mean(seconds), max(peaks))
+    ((kind, passes),) = counted.items()
+    formula, here = scoring_passes(first.method, first.method_spec, first.reads.get("rows") or first.n)
+    per_example = first.flops_per_example["proxy"]
+    return _phase(name, first.proxy_net, formula, kind, here, passes, per_example, seconds, peaks)
 
 
 def _target_phases(members: Sequence[ResultRow]) -> list[Phase]:

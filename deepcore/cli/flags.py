@@ -27,7 +27,7 @@ PROXY_FLAGS = {
     "selection_optimizer": "optimizer",
     "selection_nesterov": "nesterov",
 }
-FOLDER_FLAGS = ("workers", "image_size", "resize")  # they mean something for folders of images only
+FOLDER_FLAGS = ("workers", "image_size", "resize", "cache")  # they mean something for folders of images only
 RECIPE_FLAGS = (
     *("epochs", "steps", "optimizer", "lr", "min_lr", "momentum", "nesterov", "weight_decay"),
     *("scheduler", "gamma", "step_size", "augment", "precision"),
@@ -98,6 +98,12 @@ def _data(p: Parser) -> None:
         type=int,
         metavar="PX",
         help="shorter side before the central crop (default 256; Tiny: 64)",
+    )
+    add(
+        "--cache",
+        metavar="DIR",
+        help="decode image folders once, into DIR: the pictures with --resize pixels on the shorter side "
+        "(336 GB for ImageNet); training crops are then cut out of those",
     )
 
 
@@ -256,7 +262,28 @@ def _machine(p: Parser) -> None:
         nargs="+",
         type=int,
         metavar="ID",
-        help="CUDA device (default 0 where there is one, else the CPU; -1 is the CPU)",
+        help="CUDA device, or several for a job on each (default 0 where there is one, else the CPU; "
+        "-1 is the CPU)",
+    )
+    add(
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="trainings side by side, each in a process of its own (default: as many as pay on this machine; "
+        "1: none); the rows do not depend on it",
+    )
+    add(
+        "--jobs_per_gpu",
+        type=int,
+        default=1,
+        metavar="N",
+        help="jobs on each CUDA device, for small networks (default 1)",
+    )
+    add(
+        "--cluster",
+        metavar="ADDRESS",
+        help='run the jobs on Ray: "ray" for one on this machine, else the address of a cluster, such as '
+        "ray://HOST:10001 (needs pip install ray)",
     )
     add(
         "--compile",

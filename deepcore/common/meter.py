@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 PASSES = ("train", "record", "validation", "encode", "test")
+BACKWARD = ("train", "gradient")  # forward and backward; all others are forward only
 
 
 @dataclass
@@ -22,6 +23,7 @@ class Meter:
     Attributes:
         passes: examples put through the network: `train` forward and backward; forward only: `record` (over
             the candidates, row 0 and post_epoch), `validation`, `encode` (final features and logits), `test`.
+            Scoring may add `gradient`: forward, and backward to the inputs.
         seconds: wall time by phase, device work included.
         peak_bytes: highest memory within `peak`: of the process (resident, counted anew from its beginning
             where the system allows, which Linux does), or, on a GPU, of the device's allocator.
@@ -34,8 +36,8 @@ class Meter:
     _in_peak: bool = field(default=False, init=False, repr=False)
 
     def count(self, kind: str, examples: int) -> None:
-        """Add `examples` passes of one of PASSES."""
-        self.passes[kind] += examples
+        """Add `examples` passes of one of PASSES, or of "gradient"."""
+        self.passes[kind] = self.passes.get(kind, 0) + examples
 
     @contextlib.contextmanager
     def timed(self, phase: str) -> Iterator[None]:
@@ -73,6 +75,14 @@ class Meter:
         self.passes.update(state["passes"])
         self.seconds.update(state["seconds"])
         self.peak_bytes = state["peak_bytes"]
+
+    def add(self, other: Meter) -> None:
+        """Take over what another meter counted."""
+        for kind, count in other.passes.items():
+            self.passes[kind] += count
+        for phase, seconds in other.seconds.items():
+            self.seconds[phase] = self.seconds.get(phase, 0.0) + seconds
+        self.peak_bytes = max(self.peak_bytes, other.peak_bytes)
 
     def _synchronise(self) -> None:
         if self.device.type == "cuda":

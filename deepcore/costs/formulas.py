@@ -39,6 +39,10 @@ RESELECTION = Price(
 )
 
 
+ON_QUERIES = Price("proxy", "3 Q T_own f", lambda s: s.Q * s.T_own, backward=True)
+BEFORE_AND_AFTER = Price("score", "2 N f", lambda s: 2 * s.N)
+
+
 NOTHING = Stored("0", lambda s: 0)
 SCORES = Stored("O(N) [scores]", lambda s: s.N)
 FEATURES = Stored("O(N d) [features]", lambda s: s.N * s.d)
@@ -56,6 +60,7 @@ def _online(*signals: Signal, **fields: object) -> ProxyReads:
 
 
 _FINAL = _online(*FINAL)
+_WEIGHTS = frozenset({Signal.WEIGHTS})
 _FEATURES = _online(Signal.FEATURES)
 
 _CACHE = (
@@ -188,7 +193,8 @@ FORMULAS: dict[str, CostFormula] = {
         "optimisation-based",
         (PROXY, PGD),
         Stored("O(N) [distances]", SCORES.numbers),
-        ProxyReads(sweeps=(PGD,)),
+        ProxyReads(_WEIGHTS, sweeps=(PGD,)),
+        fields={"cap": ("K_max",)},
         note=_PGD,
     ),
     "SloCurv": CostFormula(
@@ -196,7 +202,8 @@ FORMULAS: dict[str, CostFormula] = {
         "training-property",
         (PROXY, CURVATURE),
         Stored("O(N) + O(R d) [statistics, probes]", lambda s: s.N + s.R_curv * s.d),
-        ProxyReads(sweeps=(CURVATURE,)),
+        ProxyReads(_WEIGHTS, sweeps=(CURVATURE,)),
+        fields={"probes": ("R_curv",)},
     ),
     "TDDS": CostFormula(
         "TDDS",
@@ -266,4 +273,17 @@ REFERENCES: dict[str, CostFormula] = {
     "RS2": CostFormula("RS2", "reference", (), NOTHING),
     "ValOnly": CostFormula("ValOnly", "reference", (), NOTHING, target=HELD_OUT, target_here=HELD_OUT),
     "Random+Val": CostFormula("Random+Val", "reference", (), NOTHING, target=WITH_VAL, target_here=WITH_VAL),
+}
+
+# Methods published after the paper's tables, which stay as they are printed.
+LATER: dict[str, CostFormula] = {
+    "TAP": CostFormula(
+        "TAP",
+        "training-property",
+        (ON_QUERIES, BEFORE_AND_AFTER),
+        Stored("O(N) [losses]", SCORES.numbers),
+        ProxyReads(frozenset({Signal.LOSS}), first_row=0, own=(ON_QUERIES,), sweeps=(BEFORE_AND_AFTER,)),
+        fields={"epochs": ("T_own",)},
+        early=(),
+    ),
 }

@@ -34,6 +34,7 @@ class Scenario:
         J: window of TDDS, Dyn-Unc and DUAL.
         gamma, epsilon: Glister's epochs between selections and tolerance of its stochastic greedy.
         K_max: PGD steps of BoundarySet-CCS, taken by every sample.
+        T_own: epochs of TAP's training on the validation rows.
     """
 
     N: int
@@ -62,11 +63,12 @@ class Scenario:
     gamma: float = 20
     epsilon: float = 0.01
     K_max: int = 50
+    T_own: int = 10
 
     def __post_init__(self) -> None:
         for name in ("N", "k", "d", "num_classes", "T_proxy", "T_early", "T_proxy_early", "T_first", "F"):
             check_positive(name, getattr(self, name), whole=True)
-        for name in ("R_early", "R_curv", "J", "K_max"):
+        for name in ("R_early", "R_curv", "J", "K_max", "T_own"):
             check_positive(name, getattr(self, name), whole=True)
         for name in ("Q", "n_test"):
             check_positive(name, getattr(self, name), whole=True, zero=True)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
 
 from deepcore.common.checks import check_positive
+
+if TYPE_CHECKING:
+    from deepcore.data.cache import PictureCache
 
 
 class Rows(Protocol):
@@ -50,6 +53,8 @@ class Source:
         workers: processes that read image folders; None for one per CPU, at most 8.
         image_size, resize: of image folders, in pixels: the crops' side, and the shorter side before the
             central crop; None for the data set's.
+        cache: folder in which the resized pictures of image folders are kept, so that they are decoded once;
+            None for none.
     """
 
     path: Path
@@ -57,6 +62,7 @@ class Source:
     workers: int | None = None
     image_size: int | None = None
     resize: int | None = None
+    cache: Path | None = None
 
     def __post_init__(self) -> None:
         if self.workers is not None:
@@ -83,6 +89,8 @@ class LabeledData:
             nothing is.
         paths: of each train row's file below the data set's folder, (N,) bytes for os.fsdecode; None for data
             that are not a file per row.
+        cache: of the pictures, built when a row is first read; `build` it before to see how far it is. None
+            for none.
     """
 
     name: str
@@ -95,3 +103,4 @@ class LabeledData:
     val_fraction: float = 0.1
     kinds: np.ndarray | None = None
     paths: np.ndarray | None = None
+    cache: PictureCache | None = None

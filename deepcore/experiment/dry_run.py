@@ -15,6 +15,8 @@ from deepcore.common import seeding
 from deepcore.common.files import check_folder
 from deepcore.common.meter import Meter
 from deepcore.common.threads import threads_for
+from deepcore.common.units import size
+from deepcore.data.cache import PictureCache
 from deepcore.data.record import LabeledData
 from deepcore.experiment.harness import Harness
 from deepcore.experiment.plan import Cell, Plan
@@ -41,13 +43,17 @@ def describe(harness: Harness) -> list[str]:
     finished = len(plan.cells) - len(pending)
     lines = [f"{len(plan.cells)} rows, {finished} of them finished, into {runtime.folder}"]
     seconds, disk = 0.0, 0
+    if data.cache and pending:
+        lines.append(_cache(data.cache))
+        if not data.cache.finished:  # it is not built for a probe
+            data = dataclasses.replace(data, train=data.train.from_files())
     timed = functools.cache(functools.partial(probe, data, runtime.device))
     proxies = proxy_states(plan, runtime, pending)
     for proxy in proxies:
-        run = _proxy(plan, proxy)
+        run = _proxy(proxy)
         lines.append(run.line)
         if proxy.state != "found":
-            step, row = timed(spec.proxy_net, spec.proxy, len(plan.seeds[proxy.task.seed].split.train))
+            step, row = timed(spec.proxy_net, spec.proxy, len(proxy.task.split.train))
             seconds += run.steps * step + run.sweeps * row
             disk += proxy.disk
     by_size = Counter((cell.net, *_size_and_schedule(plan, cell)) for cell in pending)
@@ -70,6 +76,13 @@ def describe(harness: Harness) -> list[str]:
     return lines
 
 
+def _cache(cache: PictureCache) -> str:
+    if cache.finished:
+        return f"cache of {len(cache):,} pictures found in {cache.folder}"
+    missing = size(cache.missing_bytes())
+    return f"cache of {len(cache):,} pictures to build in {cache.folder}: about {missing} to write"
+
+
 class _Proxy(NamedTuple):
     """A line on a proxy run, and what it takes: steps, forward passes."""
 
@@ -78,19 +91,20 @@ class _Proxy(NamedTuple):
     sweeps: int
 
 
-def _proxy(plan: Plan, proxy: ProxyState) -> _Proxy:
-    """The proxy run of a seed, or one of its short repeats."""
-    task, split = proxy.task, plan.seeds[proxy.task.seed].split
+def _proxy(proxy: ProxyState) -> _Proxy:
+    """The proxy run of a seed, one of its short repeats, or one that a method asks for itself."""
+    task, split = proxy.task, proxy.task.split
     spec, recording = task.spec, task.recording
     n, q = len(split.train), len(split.val)
     steps = spec.epochs * Schedule.of(n, spec.train).per_epoch
     which = f"repeat {task.repeat} of the proxy" if task.repeat else "proxy"
+    which += f" on {task.own.name}" if task.own else ""
     line = (
         f"seed {task.seed}: {which} {spec.net} {proxy.state}: {spec.epochs} epochs, {steps:,} steps of "
         f"{spec.train.batch}, {n:,} candidates, {q:,} validation rows"
     )
-    sweeps = recording.initial + (spec.epochs if recording.post_epoch else bool(recording.final))
-    passes = sweeps * n + (recording.rows(spec.epochs) * q if recording.val else 0)
+    sweeps = recording.initial + (spec.epochs if recording.post_epoch else bool(recording.final_arrays))
+    passes = sweeps * n + (recording.rows(spec.epochs) * q if recording.val else 0) + len(split.rest)
     return _Proxy(line, steps, passes)
 
 

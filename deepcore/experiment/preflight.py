@@ -16,6 +16,7 @@ from deepcore.nets import networks as nets
 from deepcore.proxy.engine import find_stored
 from deepcore.proxy.signals import Signal
 from deepcore.selection.budget import Budget
+from deepcore.selection.extrapolated import spread_memory
 from deepcore.selection.method import CoresetMethod
 from deepcore.selection.needs import reads_proxy
 
@@ -26,11 +27,12 @@ SAVING = 640  # bytes a candidate while a selection and its scores are written
 
 class ProxyState(NamedTuple):
     """A proxy run that pending rows read, and its state: "found", "to resume" or "to train"; `disk` is the
-    bytes that it is still to write."""
+    bytes that it is still to write; `folder` is where it is, if it was found."""
 
     task: ProxyTask
     state: str
     disk: int
+    folder: Path | None = None
 
 
 class Need(NamedTuple):
@@ -68,24 +70,47 @@ def check_methods(plan: Plan) -> None:
                 chosen.check(of_seed.pool, spec.proxy.epochs)
 
 
-def check_resources(plan: Plan, runtime: Runtime, pending: Sequence[Cell]) -> None:
-    """What is still to be run fits into the memory and onto the disk, by estimate; else a UsageError."""
-    for need in needs(plan, runtime, pending, proxy_states(plan, runtime, pending)):
+def check_resources(
+    plan: Plan,
+    runtime: Runtime,
+    pending: Sequence[Cell],
+    proxies: Sequence[ProxyState],
+    *,
+    jobs: int = 1,
+) -> None:
+    """What is still to be run fits into the memory and onto the disk, by estimate; else a UsageError.
+
+    Args:
+        plan, runtime: the experiment.
+        pending: cells without a row.
+        proxies: the proxy runs that they read.
+        jobs: tasks side by side on this machine; each may be the largest.
+    """
+    for need in needs(plan, runtime, pending, proxies):
+        at_once = need._replace(needed=jobs * need.needed) if jobs > 1 and need.place != "disk" else need
         if not need.fits:
             raise UsageError(f"{need}: {need.remedy}")
+        if not at_once.fits:
+            raise UsageError(f"{jobs} at once: {at_once}: give fewer --jobs, or {need.remedy}")
 
 
 def needs(
     plan: Plan, runtime: Runtime, pending: Sequence[Cell], proxies: Sequence[ProxyState]
 ) -> Iterator[Need]:
-    """Of the recordings, then of each method at each fraction that has a pending row."""
+    """Of a cache of pictures and of the recordings, then of each method at each fraction that has a pending
+    row."""
+    cache = plan.data.cache
+    if cache is not None and pending and not cache.finished:
+        what = f"writing a cache of {len(cache):,} pictures into {cache.folder}"
+        remedy = "give --cache a folder on a larger disk, lower --resize, or leave --cache out"
+        yield Need(what, "disk", cache.missing_bytes(), free_disk(cache.folder), remedy)
     left = [proxy for proxy in proxies if proxy.state != "found"]
     if left:
         runs = f"recording {len(left)} proxy run{'s' if len(left) > 1 else ''}"
         disk = sum(proxy.disk for proxy in left)
         remedy = "record less (--signals needed), or give --save_path a folder on a larger disk"
         yield Need(runs, "disk", disk, free_disk(runtime.folder), remedy)
-        n, classes = len(plan.seeds[left[0].task.seed].split.train), plan.data.num_classes
+        n, classes = max(len(proxy.task.split.train) for proxy in left), plan.data.num_classes
         buffers = max(proxy.task.recording.memory(n, classes) for proxy in left)
         remedy = "record less (--signals needed), or run where there is more"
         yield from _places(runtime.device, "recording a proxy run", 0, buffers, remedy)
@@ -96,6 +121,9 @@ def needs(
         resolved = method if fraction is None else method.resolve(fraction)
         host, device, smaller = resolved.memory(pool, budget.k, features, plan.spec.proxy.epochs)
         host += LIBRARIES + SAVING * len(pool.ids)
+        if resolved.own_run is not None and resolved.own_run.rows == "share":
+            spread = spread_memory(len(pool.ids), features)
+            host, device = host + spread.host, max(device, spread.device)
         remedy = f"{smaller} needs less; or " if smaller else ""
         remedy += f"leave {method.label()} out, or run where there is more"
         yield from _places(runtime.device, method.label(), host, device, remedy)
@@ -115,19 +143,27 @@ def head_width(plan: Plan) -> int:
 
 
 def _state(plan: Plan, runtime: Runtime, task: ProxyTask, features: int) -> ProxyState:
-    if runtime.proxy_folder is not None and not task.repeat:
+    if runtime.proxy_folder is not None and not task.repeat and task.own is None:
         return ProxyState(task, "found", 0)
     recording = task.recording
     store = find_stored(runtime.folder / "proxies", task.spec, recording)
     if store and (store.is_done or store.has_diverged):
-        return ProxyState(task, "found", 0)
-    split = plan.seeds[task.seed].split
-    n, q = len(split.train), len(split.val)
+        return ProxyState(task, "found", 0, store.folder)
+    n, q = len(task.split.train), len(task.split.val)
     width = {Signal.LOGITS: plan.data.num_classes, Signal.FEATURES: features}
-    final = (n + q) * sum(width[signal] for signal in recording.final)
+    final = (n + q) * sum(width[signal] for signal in recording.final_arrays)
+    final += len(task.split.rest) * features
+    final += _weights(plan) if recording.final else 0
     disk = 4 * (sum(recording.arrays(n, q).values()) * recording.rows(task.spec.epochs) + final)
     held = _on_disk(store.folder) if store else 0
     return ProxyState(task, "to resume" if store else "to train", max(disk - held, 0))
+
+
+def _weights(plan: Plan) -> int:
+    """Numbers that the proxy network's weights are."""
+    shape, classes = plan.data.train.shape, plan.data.num_classes
+    net = nets.build(plan.spec.proxy_net, shape, classes, seed=0)
+    return sum(value.numel() for value in net.state_dict().values())
 
 
 def _on_disk(folder: Path) -> int:

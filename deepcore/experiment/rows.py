@@ -39,8 +39,9 @@ class ResultRow:
             recorded there (a `deepcore.proxy.use.ProxyUse`); None and zeros where none was needed.
         reads: the part of a proxy run that this method reads, in the same form.
         repeats: {"runs", "epochs"} of the short further runs that the method averages over.
-        passes: {"proxy": {...}, "repeats": {...}, "target": {...}}, examples counted where the batches ran;
-            the proxy run is shared, the epochs read of its short repeats are this method's own.
+        passes: {"proxy": {...}, "repeats": {...}, "score": {...}, "target": {...}}, examples counted where
+            the batches ran; the proxy run is shared (or the method's own, see `recorded`), the epochs read of
+            its short repeats and the passes of scoring are this method's own.
         flops_per_example: {"proxy": {"forward", "backward"}, "target": ...}, one multiply-add = 2.
         signal_bytes: bytes of the recordings that the method reads, no checkpoint more.
         notes: what the user should know of the selection.

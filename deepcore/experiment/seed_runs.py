@@ -6,49 +6,62 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from deepcore.common.checks import DeepcoreError
+from deepcore.common.meter import Meter
 from deepcore.common.progress import Progress
 from deepcore.experiment.plan import Plan, ProxyTask, Runtime
-from deepcore.proxy.engine import load_named, obtain_proxy
+from deepcore.proxy.engine import load_named, obtain_proxy, restore_network
 from deepcore.proxy.recording import Recording
 from deepcore.proxy.run import ProxyRun
 from deepcore.proxy.use import ProxyUse
 from deepcore.selection.budget import Budget
 from deepcore.selection.method import CoresetMethod
 from deepcore.selection.needs import reads_proxy
+from deepcore.selection.own_run import OwnRun
 from deepcore.selection.scored import Scores, Selected, select_and_save
+
+QUIET = Progress(quiet=True)
 
 
 class SeedRuns:
     """The proxy runs of a seed, found or trained when first needed, and the selections made from them."""
 
-    def __init__(self, plan: Plan, runtime: Runtime, progress: Progress, seed: int) -> None:
-        self.plan, self.runtime, self.progress, self.seed = plan, runtime, progress, seed
-        self._proxies: dict[int, ProxyRun | DeepcoreError] = {}
+    def __init__(self, plan: Plan, runtime: Runtime, seed: int) -> None:
+        self.plan, self.runtime, self.seed = plan, runtime, seed
+        self._proxies: dict[int | OwnRun, ProxyRun] = {}
         self._selected: dict[tuple[CoresetMethod, float | None], Selected] = {}
         self._scores: Scores = {}
 
     def of(self, method: CoresetMethod) -> ProxyRun:
         """The run that `method` reads: the seed's proxy with the repeats it asks for, or the pool alone when
-        it reads none."""
-        if not reads_proxy(method):
-            return self.plan.seeds[self.seed].pool
-        run = self._proxy(0)
-        repeats = tuple(self._proxy(repeat) for repeat in range(1, method.repeats_needed))
-        return dataclasses.replace(run, repeats=repeats, device=self.runtime.device)
+        it reads none; the pool with the method's own run where it asks for one."""
+        pool, device = self.plan.seeds[self.seed].pool, self.runtime.device
+        if method.own_run is None and not reads_proxy(method):
+            return pool
+        meter = Meter(device)
+        run = self._run(0 if method.own_run is None else method.own_run)
+        data = self.plan.seeds[self.seed].data
+        run = dataclasses.replace(
+            run,
+            device=device,
+            meter=meter,
+            network=lambda trained: restore_network(run, data, device=device, meter=meter, trained=trained),
+        )
+        if method.own_run is not None:
+            return dataclasses.replace(pool, own=run, spec=run.spec, device=device, meter=meter)
+        repeats = tuple(self._run(repeat) for repeat in range(1, method.repeats_needed))
+        return dataclasses.replace(run, repeats=repeats)
 
-    def _proxy(self, repeat: int) -> ProxyRun:
-        """One divergence fails every row that needs the run, without another try."""
-        if repeat not in self._proxies:
-            try:
-                task = self.plan.proxies[self.seed, repeat]
-                self._proxies[repeat] = proxy_run(self.plan, self.runtime, self.progress, task)
-            except DeepcoreError as error:
-                self._proxies[repeat] = error
-        run = self._proxies[repeat]
-        if isinstance(run, DeepcoreError):
-            raise run
-        return run
+    def obtain(self, task: ProxyTask, progress: Progress, *, overlapped: bool = False) -> None:
+        """Train the run of a task, or find it stored, and keep it for the methods that read it."""
+        run = proxy_run(self.plan, self.runtime, progress, task, overlapped=overlapped)
+        self._proxies[task.own or task.repeat] = run
+
+    def _run(self, which: int | OwnRun) -> ProxyRun:
+        """The shared run (0), a short repeat (1, 2, ...) or a method's own."""
+        if which not in self._proxies:
+            tasks = self.plan.own_runs if isinstance(which, OwnRun) else self.plan.proxies
+            self.obtain(tasks[self.seed, which], QUIET)
+        return self._proxies[which]
 
     def selected(self, method: CoresetMethod, fraction: float | None) -> Selected:
         """The selection of a method at a fraction, made once for all target networks."""
@@ -69,24 +82,27 @@ class SeedRuns:
         return self._selected[method, fraction]
 
 
-def proxy_run(plan: Plan, runtime: Runtime, progress: Progress, task: ProxyTask) -> ProxyRun:
+def proxy_run(
+    plan: Plan, runtime: Runtime, progress: Progress, task: ProxyTask, *, overlapped: bool = False
+) -> ProxyRun:
     """A proxy run of the plan: stored, or trained now."""
-    if runtime.proxy_folder is not None and not task.repeat:
+    if runtime.proxy_folder is not None and not task.repeat and task.own is None:
         folder = Path(runtime.proxy_folder.replace("{seed}", str(task.seed)))
         return load_named(folder, task.spec, task.recording)
     of_seed = plan.seeds[task.seed]
-    what = f"repeat {task.repeat}" if task.repeat else "proxy"
+    what = f"repeat {task.repeat}" if task.repeat else f"proxy on {task.own.name}" if task.own else "proxy"
     with progress.bar(task.spec.epochs, f"seed {task.seed}: {what} epochs") as step:
         return obtain_proxy(
             runtime.folder / "proxies",
             of_seed.data,
-            of_seed.split,
+            task.split,
             task.spec,
             task.recording,
             device=runtime.device,
             say=progress.say,
             progress=lambda epoch: step(),
             compiled=runtime.compiled,
+            overlapped=overlapped,
         )
 
 
@@ -124,4 +140,9 @@ def recorded_by(run: ProxyRun) -> ProxyUse:
     """What was recorded in a stored run, whoever reads it; nothing for the pool alone."""
     if run.folder is None:
         return ProxyUse()
-    return Recording.from_dict(run.spec["recording"]).use(run.epochs)
+    spec = run.spec["identity"]
+    rows = spec.get("rows")
+    if rows == "validation":
+        return ProxyUse(spec["train"]["epochs"], own=rows)
+    use = Recording.from_dict(run.spec["recording"]).use(run.epochs)
+    return dataclasses.replace(use, own="share", rows=len(run.ids)) if rows else use

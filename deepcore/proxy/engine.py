@@ -11,8 +11,7 @@ from typing import Any
 
 import torch
 
-from deepcore.common import seeding
-from deepcore.common.checks import Diverged, StoredMismatch
+from deepcore.common.checks import Diverged, MissingSignal, StoredMismatch
 from deepcore.common.identity import fingerprint
 from deepcore.common.meter import Meter
 from deepcore.common.threads import threads_for
@@ -20,10 +19,12 @@ from deepcore.data.record import LabeledData
 from deepcore.data.split import Split
 from deepcore.nets import networks as nets
 from deepcore.nets.flops import flops_per_example
+from deepcore.proxy.network import ProxyNetwork
 from deepcore.proxy.recorder import Recorder
 from deepcore.proxy.recording import Recording
 from deepcore.proxy.run import ProxyRun
-from deepcore.proxy.spec import ProxySpec, identity
+from deepcore.proxy.signals import Signal
+from deepcore.proxy.spec import ProxySpec, identity, weights_seed
 from deepcore.proxy.store import ProxyStore
 from deepcore.training.checkpoint import Checkpoint
 from deepcore.training.compiling import compile_body
@@ -48,11 +49,13 @@ def obtain_proxy(
     say: Callable[[str], None] = lambda line: None,
     progress: Callable[[int], None] = lambda epoch: None,
     compiled: bool = False,
+    overlapped: bool = False,
 ) -> ProxyRun:
     """The proxy run of `spec` with at least `recording`: a stored one in `folder`, else trained there.
 
     A stored run that holds more, or of a repeat more epochs, is reused; an unfinished one goes on after its
-    last whole epoch; one that diverged is not tried again.
+    last whole epoch; one that diverged is not tried again. A new run that keeps final arrays keeps the final
+    weights too, asked for or not.
 
     Args:
         folder: holds one folder per run.
@@ -61,6 +64,8 @@ def obtain_proxy(
         say: receives one line about what is done.
         progress: called with the number of epochs done.
         compiled: train through torch.compile; it is the same run.
+        overlapped: record an epoch while the next one trains, where that can be done: data in memory, a CPU,
+            not compiled. It is the same run.
 
     Raises:
         Diverged: losses that are not finite, now or when it was trained.
@@ -68,12 +73,16 @@ def obtain_proxy(
     """
     store = find_stored(folder, spec, recording)
     if store is None:
+        if recording.final:
+            recording = dataclasses.replace(recording, final=recording.final | {Signal.WEIGHTS})
         recorded = {"identity": identity(spec), "recording": recording.to_dict()}
         which = f"seed{spec.seed}" + (f"-repeat{spec.repeat}" if spec.repeat else "")
+        which += f"-{spec.rows}" if spec.rows else ""
         name = f"{spec.dataset}-{spec.net}-{which}-{fingerprint(recorded)}".replace("/", "_")
         store = ProxyStore(folder / name)
         _lay_out(store, recorded, data, split, spec)
     which = f"repeat {spec.repeat} of the proxy" if spec.repeat else "proxy"
+    which += f" on {spec.rows}" if spec.rows else ""
     if store.is_done or store.has_diverged:
         run = store.load()
         say(f"seed {spec.seed}: {which} found in {store.folder}")
@@ -88,7 +97,10 @@ def obtain_proxy(
     verb = "resumes" if store.state_path.exists() else "trains"
     length = f"{spec.epochs} epochs" + (f" of {spec.train.epochs}" if spec.stop else "")
     say(f"seed {spec.seed}: {which} {spec.net} {verb}, {length} on {len(split.train):,} rows")
-    _train_into(store, data, split, spec, recording, device, progress, compiled)
+    overlapped = (
+        overlapped and getattr(data.train, "in_memory", False) and device.type == "cpu" and not compiled
+    )
+    _train_into(store, data, split, spec, recording, device, progress, compiled, overlapped)
     return store.load()
 
 
@@ -148,14 +160,14 @@ def _train_into(
     device: torch.device,
     progress: Callable[[int], None],
     compiled: bool,
+    overlapped: bool,
 ) -> None:
     """Train, record and close the run, from wherever its checkpoint left it."""
-    seed = seeding.key(spec.seed, "proxy", *([spec.repeat] if spec.repeat else []))
-    net = nets.build(spec.net, data.train.shape, data.num_classes, seed=seed)
+    net = nets.build(spec.net, data.train.shape, data.num_classes, seed=spec.weights_seed)
     flops = flops_per_example(net, data.train.shape)
     if compiled:
         compile_body(net)
-    meter = Meter(device)
+    meter, recording_meter = Meter(device), Meter(device)
     recorder = Recorder(
         store,
         data.train,
@@ -164,8 +176,9 @@ def _train_into(
         epochs=spec.epochs,
         num_classes=data.num_classes,
         device=device,
-        meter=meter,
+        meter=recording_meter,
         precision=spec.train.precision,
+        overlapped=overlapped,
     )
     try:
         with meter.peak(), threads_for(flops["forward"]):
@@ -174,17 +187,49 @@ def _train_into(
                 data.train,
                 split.train,
                 spec.train,
-                seed=seed,
+                seed=spec.weights_seed,
                 device=device,
                 meter=meter,
                 hooks=[recorder],
                 stop=spec.stop,
                 checkpoint=Checkpoint(store.state_path),
                 progress=progress,
+                overlapped=overlapped,
             )
     except Diverged as error:
         which = f"repeat {spec.repeat} of the proxy" if spec.repeat else "the proxy"
         message = f"{which} {spec.net} of seed {spec.seed} diverged: {error}"
+        meter.add(recording_meter)
         store.set_diverged(message, meter.state())
         raise Diverged(message) from None
+    meter.add(recording_meter)
     store.finish({**meter.state(), "steps": result.steps, "flops_per_example": flops})
+
+
+def restore_network(
+    run: ProxyRun, data: LabeledData, *, device: torch.device, meter: Meter, trained: bool = True
+) -> ProxyNetwork:
+    """The network of a stored run after its last step, or (not `trained`) before its first.
+
+    Args:
+        run: found or trained by `obtain_proxy`, with weights unless `trained` is false.
+        data: that it was trained on.
+        device: where the network is wanted.
+        meter: counts what is put through it.
+
+    Raises:
+        MissingSignal: the run does not keep its weights.
+        StoredMismatch: they are of another network than the run's.
+    """
+    spec = run.spec["identity"]
+    seed = weights_seed(spec["seed"], spec.get("repeat", 0))
+    net = nets.build(spec["net"], data.train.shape, data.num_classes, seed=seed)
+    if trained:
+        if Signal.WEIGHTS.value not in run.spec["recording"]["final"]:
+            raise MissingSignal(
+                f"the proxy run {run.folder} does not keep the weights of its network: delete the folder, or "
+                "give another --save_path, and run the command again to train one that does"
+            )
+        ProxyStore(run.folder).load_weights(net)
+    net.to(device).eval().requires_grad_(False)
+    return ProxyNetwork(net, data.train, device, meter)

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from deepcore.proxy.signals import Signal
+from deepcore.proxy.signals import FINAL, Signal
 from deepcore.proxy.use import ProxyUse
 
 BUFFER = 1 << 24  # logits held before the signals are computed from them (64 MB)
@@ -15,13 +15,19 @@ BUFFER = 1 << 24  # logits held before the signals are computed from them (64 MB
 @dataclass(frozen=True)
 class Recording:
     """Which signals a run remembers: of the candidates in each mode, of the validation rows, and at the
-    end; and whether row 0, the untrained network, is among the rows of the first three."""
+    end (the network's weights too); and whether row 0, the untrained network, is among the rows of the first
+    three."""
 
     online: frozenset[Signal] = frozenset()
     post_epoch: frozenset[Signal] = frozenset()
     val: frozenset[Signal] = frozenset({Signal.LOSS})
     final: frozenset[Signal] = frozenset()
     initial: bool = True
+
+    @property
+    def final_arrays(self) -> frozenset[Signal]:
+        """The arrays of rows kept at the end: `final` without the weights."""
+        return self.final & frozenset(FINAL)
 
     def covers(self, other: Recording) -> bool:
         """Whether everything in `other` is recorded here too."""
@@ -44,7 +50,7 @@ class Recording:
     def use(self, epochs: int) -> ProxyUse:
         """What recording this asks of a run of `epochs` epochs."""
         trajectories = bool(self.online | self.post_epoch)
-        return ProxyUse(epochs, epochs if self.post_epoch else 0, trajectories, bool(self.final))
+        return ProxyUse(epochs, epochs if self.post_epoch else 0, trajectories, bool(self.final_arrays))
 
     def memory(self, n: int, num_classes: int) -> int:
         """Bytes on the device, at most: a value per candidate and signal, the logits before for KL_STEP (and

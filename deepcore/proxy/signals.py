@@ -21,6 +21,7 @@ class Signal(str, enum.Enum):
     CORRECT   1 where MARGIN > 0, else 0; derived, not stored
     LOGITS    (N, C), after the last step
     FEATURES  (N, D) penultimate features, after the last step
+    WEIGHTS   the network itself after the last step, for methods that put rows through it
     """
 
     LOSS = "loss"
@@ -33,6 +34,7 @@ class Signal(str, enum.Enum):
     CORRECT = "correct"
     LOGITS = "logits"
     FEATURES = "features"
+    WEIGHTS = "weights"
 
     @property
     def stored(self) -> frozenset[Signal]:
@@ -41,7 +43,7 @@ class Signal(str, enum.Enum):
 
 
 TRAJECTORIES = (Signal.LOSS, Signal.MARGIN, Signal.MARGIN_P, Signal.EL2N, Signal.GRAND, Signal.KL_STEP)
-FINAL = (Signal.LOGITS, Signal.FEATURES)
+FINAL = (Signal.LOGITS, Signal.FEATURES)  # one array a row each
 EPS = 1e-8  # TDDS's guard inside its logarithms
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from deepcore.common.checks import (
-    UsageError,
-    check_positive,
-)
+from deepcore.common import seeding
+from deepcore.common.checks import UsageError, check_positive
 from deepcore.common.identity import to_dict
 from deepcore.training.spec import TrainSpec
 
@@ -25,6 +23,8 @@ class ProxySpec:
         repeat: 0 for the run that all methods share; 1, 2, ... for further runs on the same split, each with
             an initialisation, order and augmentation of its own.
         stop: epochs that are run of the recipe's; None for all. The schedule stays that of all.
+        rows: which rows it is trained on when they are not all candidates, as `OwnRun.rows` names them; None
+            for the candidates.
     """
 
     dataset: str
@@ -35,6 +35,12 @@ class ProxySpec:
     seed: int
     repeat: int = 0
     stop: int | None = None
+    rows: str | None = None
+
+    @property
+    def weights_seed(self) -> int:
+        """Of the initialisation, order and augmentation."""
+        return weights_seed(self.seed, self.repeat)
 
     @property
     def epochs(self) -> int:
@@ -51,10 +57,17 @@ class ProxySpec:
             )
 
 
+def weights_seed(seed: int, repeat: int = 0) -> int:
+    """Of initialisation, order and augmentation of the runs of a seed: one for repeat 0, whatever rows they
+    are trained on, and one for each further repeat."""
+    return seeding.key(seed, "proxy", *([repeat] if repeat else []))
+
+
 FORMAT = 1
 
 
 def identity(spec: ProxySpec) -> dict[str, Any]:
-    """What two runs must share to be the same run, as JSON values; a repeat's number and stop where set."""
+    """What two runs must share to be the same run, as JSON values; a repeat's number, stop and rows where
+    set."""
     value = {"format": FORMAT, **to_dict(spec)}
-    return {name: v for name, v in value.items() if name not in ("repeat", "stop") or v}
+    return {name: v for name, v in value.items() if name not in ("repeat", "stop", "rows") or v}

@@ -12,10 +12,17 @@ from deepcore.common.checks import UsageError, check_fraction
 
 @dataclass(frozen=True)
 class Budget:
-    """How much is kept: `fraction` of the train pool, which is `k` rows."""
+    """How much is kept: `fraction` of the train pool, which is `k` rows.
+
+    Attributes:
+        fraction: kept, in (0, 1].
+        k: rows.
+        quotas: rows of each class, where something else than its size decides (DRoP); None otherwise.
+    """
 
     fraction: float
     k: int
+    quotas: tuple[int, ...] | None = None
 
     @classmethod
     def of(cls, fraction: float, n: int) -> Budget:
@@ -47,7 +54,7 @@ def class_quotas(labels: np.ndarray, k: int, num_classes: int) -> np.ndarray:
     """
     sizes = np.bincount(labels, minlength=num_classes).astype(np.int64)
     total = int(sizes.sum())
-    _check_budget(k, total)
+    check_budget(k, total)
     quotas, remainders = np.divmod(sizes * k, total)  # exact: integers throughout
     left = k - int(quotas.sum())
     order = np.lexsort((np.arange(num_classes), -remainders))
@@ -61,6 +68,7 @@ def class_quotas(labels: np.ndarray, k: int, num_classes: int) -> np.ndarray:
     return quotas
 
 
-def _check_budget(k: int, rows: int) -> None:
+def check_budget(k: int, rows: int) -> None:
+    """UsageError where k of so many rows cannot be kept."""
     if not 1 <= k <= rows:
         raise UsageError(f"a budget of {k} from {rows} rows")

@@ -35,36 +35,22 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from deepcore.common.checks import DeepcoreError, check_choice, check_finite_scores
+from deepcore.common.checks import DeepcoreError, UsageError, check_choice, check_finite_scores
 from deepcore.common.identity import to_dict
 from deepcore.common.resources import Memory
 from deepcore.proxy.run import ProxyRun
 from deepcore.proxy.signals import Signal
 from deepcore.selection.budget import Budget
-from deepcore.selection.samplers import SAMPLERS, Sampler
+from deepcore.selection.extrapolated import Spread, check_share, run_for_sampler
+from deepcore.selection.facts import Facts
+from deepcore.selection.own_run import OwnRun
+from deepcore.selection.samplers import SAMPLERS, Drop, Sampler
 from deepcore.selection.selection import Selection
 from deepcore.selection.training_set import TrainingSet
 
+__all__ = ["MODES", "CoresetMethod", "Facts", "ScoreMethod"]
+
 MODES = ("online", "post_epoch")
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What the fidelity table (methods/README.md) says of a method beyond what its class states already.
-
-    Attributes:
-        code: the authors' implementation, where known.
-        rule: what is implemented, in a line.
-        balance: what budget and class balance mean for it, and its paper's own form.
-        anchor: the test that holds it to its definition, "tests/test_x.py::test_y".
-        deviations: from the paper or from its authors' code, one sentence each.
-    """
-
-    code: str
-    rule: str
-    balance: str
-    anchor: str
-    deviations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -140,6 +126,12 @@ class CoresetMethod(abc.ABC):
     def repeat_epochs(self) -> int:
         """How many epochs of each extra run it reads; 0 when it needs none."""
         return 0
+
+    @property
+    def own_run(self) -> OwnRun | None:
+        """The training that it asks for itself; it then reads `run.own` and nothing of the shared proxy run.
+        The harness trains it, and its cost is the method's."""
+        return None
 
     def resolve(self, fraction: float) -> CoresetMethod:
         """This method with every field set that depends on the fraction kept. It reads no signal that the
@@ -223,11 +215,16 @@ class ScoreMethod(CoresetMethod):
     """A method that gives each candidate one number; `deepcore.selection.samplers` makes the selection.
 
     Attributes:
-        sampler: "top", "strata" or "beta", how the score is turned into a subset; None for the method's own.
+        sampler: "top", "strata", "beta", "middle" or "drop", how the score is turned into a subset; None for
+            the method's own. "drop" sets the class quotas and leaves the rest to the method's own.
+        extrapolate: score this random share of the candidates, in (0, 1), with a proxy that is trained on
+            them alone; the others get weighted means of their nearest scored neighbours in feature space
+            (`deepcore.selection.extrapolated`). None to score all.
         own_sampler: the published one.
     """
 
     sampler: str | None = None
+    extrapolate: float | None = None
 
     own_sampler: ClassVar[str] = "top"
 
@@ -235,6 +232,13 @@ class ScoreMethod(CoresetMethod):
         super().__post_init__()
         if self.sampler is not None:
             check_choice("sampler", self.sampler, SAMPLERS)
+        if self.extrapolate is not None:
+            check_share(self.extrapolate)
+            if self.repeats_needed > 1:
+                raise UsageError(
+                    f"{self.name}: extrapolate={self.extrapolate} trains one proxy, on a share of the "
+                    f"candidates, and {self.repeats_needed} are to be averaged: leave out one of the two"
+                )
 
     @property
     def keep(self) -> str:
@@ -246,6 +250,11 @@ class ScoreMethod(CoresetMethod):
         """What the sampler reads; a method adds its own signals with `super().needs | {...}`."""
         return self.make_sampler().needs
 
+    @property
+    def needs_val(self) -> frozenset[Signal]:
+        """The same of the validation rows."""
+        return self.make_sampler().needs_val
+
     def rows_read(self, epochs: int) -> tuple[range, ...]:
         """The rows that the score reads, and those that the sampler reads."""
         sampler = self.make_sampler()
@@ -254,15 +263,34 @@ class ScoreMethod(CoresetMethod):
 
     def make_sampler(self) -> Sampler:
         """The sampler in force, with default parameters; a method that has fields for them overrides this."""
+        if self.sampler == "drop":
+            return Drop(dataclasses.replace(self, sampler=None).make_sampler())
         return SAMPLERS[self.sampler or self.own_sampler]()
+
+    @property
+    def own_run(self) -> OwnRun | None:
+        """A training on a share of the candidates, with `extrapolate`."""
+        return None if self.extrapolate is None else OwnRun("share", self.extrapolate)
+
+    def spec(self) -> dict[str, Any]:
+        """Without `extrapolate` where it is not set: rows finished before the field existed keep their
+        identity."""
+        values = super().spec()
+        return {name: v for name, v in values.items() if name != "extrapolate" or v is not None}
 
     @abc.abstractmethod
     def score(self, run: ProxyRun) -> np.ndarray:
         """The scores, (N,) float64, aligned with `run.ids`."""
 
     def checked_scores(self, run: ProxyRun) -> np.ndarray:
-        """`score(run)`, refused where it is not one finite number per candidate."""
-        scores = np.asarray(self.score(run), dtype=np.float64)
+        """`score(run)`, or with `extrapolate` that of the run on a share and what follows from it for the
+        others; refused where it is not one finite number per candidate."""
+        if self.extrapolate is None:
+            scores = np.asarray(self.score(run), dtype=np.float64)
+        else:
+            own = run.require_own(self.name)
+            spread = Spread.of(run, own, run.device_for(None))
+            scores = spread.over(np.asarray(self.score(own), dtype=np.float64))
         if scores.shape != run.ids.shape:
             raise DeepcoreError(f"{self.name}: scores of shape {scores.shape} for {len(run.ids)} candidates")
         check_finite_scores(scores, run.ids, self.name)
@@ -272,7 +300,11 @@ class ScoreMethod(CoresetMethod):
         self, scores: np.ndarray, run: ProxyRun, budget: Budget, rng: np.random.Generator
     ) -> Selection:
         """`budget.k` candidates by the sampler in force, per class when `class_balanced`."""
-        return self.make_sampler().draw(self, run, scores, budget, rng)
+        sampler = self.make_sampler()
+        if self.extrapolate is not None:
+            own, device = run.require_own(self.name), run.device_for(None)
+            run = run_for_sampler(run, own, sampler.needs, self.mode, device)
+        return sampler.draw(self, run, scores, budget, rng)
 
     def select(self, run: ProxyRun, budget: Budget, rng: np.random.Generator) -> Selection:
         """Resolve for the fraction, score, choose."""

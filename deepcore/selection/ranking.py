@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from deepcore.selection.budget import Budget, _check_budget, class_quotas
+from deepcore.selection.budget import Budget, check_budget, class_quotas
 from deepcore.selection.selection import Selection
 
 
@@ -44,7 +44,11 @@ def merit(scores: np.ndarray, keep: str) -> np.ndarray:
 
 
 def groups(
-    order: np.ndarray, labels: np.ndarray, k: int, class_balanced: bool
+    order: np.ndarray,
+    labels: np.ndarray,
+    k: int,
+    class_balanced: bool,
+    quotas: Sequence[int] | None = None,
 ) -> Iterator[tuple[np.ndarray, int]]:
     """The parts that a budget is spent in: each class with its quota (above 0), or everything with k.
 
@@ -53,12 +57,14 @@ def groups(
         labels: (N,) labels by position.
         k: the budget.
         class_balanced: one part per class, lower class first.
+        quotas: (C,) of the classes; None for `class_quotas`. With them there is one part per class anyway.
     """
-    if not class_balanced:
-        _check_budget(k, len(order))
+    if not class_balanced and quotas is None:
+        check_budget(k, len(order))
         yield order, k
         return
-    quotas = class_quotas(labels, k, int(labels.max()) + 1)
+    if quotas is None:
+        quotas = class_quotas(labels, k, int(labels.max()) + 1)
     ordered = order[np.argsort(labels[order], kind="stable")]
     ends = np.cumsum(np.bincount(labels))
     for c in np.flatnonzero(quotas):
@@ -83,7 +89,7 @@ def top_k(
     order = order_by_score(scores, ids, keep)
     key = _smallest_first(scores, keep)
     chosen, tied = np.zeros(len(order), dtype=bool), 0
-    for rows, quota in groups(order, labels, budget.k, class_balanced):
+    for rows, quota in groups(order, labels, budget.k, class_balanced, budget.quotas):
         chosen[rows[:quota]] = True
         if quota < len(rows):
             tied += int(np.count_nonzero(key[rows[:quota]] == key[rows[quota]]))
