@@ -18,7 +18,7 @@ _SIGNALS = {"logit": Signal.MARGIN, "probability": Signal.MARGIN_P}
 
 @dataclass(frozen=True)
 class AUM(ScoreMethod):
-    """The mean over epochs of how far the true class is ahead; low means hard or mislabelled.
+    """The mean margin of the true class over the epochs; low means hard or mislabelled.
 
     score_i = 1/T sum_{t=1..T} (z_y[t] - max_{j != y} z_j[t]), over logits, in (-inf, inf), or over
     probabilities, in [-1, 1]. The AUM and CLD papers take logits; CCS's and D2's code takes probabilities.

@@ -40,7 +40,7 @@ class CLD(ScoreMethod):
             post_epoch recordings that hold it; no online, where row 0 and row 1 are measured in different
             ways.
         first: use the first n epochs only (the paper shows 30 and 45 of 90); None for all.
-        every: use each m-th checkpoint (the paper: 2 and 3), counted from the first; the last is not forced.
+        every: use each m-th checkpoint (the paper: 2 and 3), counted from the first.
         correlation: "pearson", or "spearman" (of the ranks of the differences).
         trajectory: "class", or "global": one mean over all validation rows (Definition 1, Eq. 5, 6).
         keep: "highest", or for Figure 1 "lowest" or "zero" (the closest to 0).
@@ -132,7 +132,7 @@ class CLD(ScoreMethod):
         return scores
 
     def reference(self, run: ProxyRun, rows: slice, *, initial: bool) -> tuple[np.ndarray, np.ndarray]:
-        """What samples are compared with: the standardised mean validation differences.
+        """The trajectories that samples are correlated with: standardised mean validation differences.
 
         Args:
             run: with validation losses.

@@ -18,7 +18,7 @@ from methods.sliding_window import SlidingWindow
 
 @dataclass(frozen=True)
 class DUAL(SlidingWindow):
-    """Uncertain and hard early in training, then a draw that turns to easy samples as the subset shrinks.
+    """Score samples that are uncertain and hard early in training; draw more easy ones for smaller subsets.
 
     With q[t] = p_y at epoch t, and for each window w of J among the first n epochs its mean and its sample
     standard deviation (J-1 in the denominator): score = mean over windows of sd_w (1 - mean_w), in [0, 0.4).

@@ -16,7 +16,7 @@ from methods.sliding_window import SlidingWindow
 
 @dataclass(frozen=True)
 class DynUnc(SlidingWindow):
-    """How much the probability of the true class moves within a window of epochs; keep the highest.
+    """The standard deviation of the true class's probability within windows of epochs; keep the highest.
 
     With q[t] = p_y at epoch t, and for each of the n-J+1 windows of J consecutive epochs sd_w the sample
     standard deviation of q (J-1 in the denominator): score = mean over windows of sd_w, in [0, 0.71], at most

@@ -24,7 +24,7 @@ class EL2N(ScoreMethod):
     The paper takes one early epoch (`at`) averaged over ten networks (`repeats=10`). The default, the mean
     over the first ten epochs of the one shared proxy, is CCS's reading. A single network's score carries the
     noise of its initialisation, which the paper averages out over ten. With repeats > 1 the harness trains
-    the extra short runs (n epochs each), which are billed to this method.
+    the extra short runs (n epochs each), which count as this method's cost.
 
     Source: Paul et al. 2021, "Deep Learning on a Data Diet".
     Memory: 24 N bytes; n rows of each proxy's log are read once.

@@ -1,4 +1,4 @@
-"""The fidelity table: what each method of the registry implements, and the test that holds it to that.
+"""The table of methods/README.md: what each method implements, and the test that checks it.
 
 `python -m methods.fidelity` writes methods/README.md from the classes; with --check it writes nothing and
 fails when the file is not what the classes say.

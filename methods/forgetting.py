@@ -16,7 +16,7 @@ from deepcore.selection.method import Facts, ScoreMethod
 
 @dataclass(frozen=True)
 class Forgetting(ScoreMethod):
-    """How often a sample was classified rightly and, an epoch later, wrongly; keep the highest.
+    """The number of times that a sample was right in one epoch and wrong in the next; keep the highest.
 
     score_i = #{t in 2..n : correct_i[t-1] and not correct_i[t]}, and n for a sample that was never correct,
     with correct_i[t] = (z_y > max of the other logits) at epoch t. Whole numbers in [0, n], so ties are many;

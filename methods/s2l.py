@@ -20,6 +20,7 @@ from deepcore.selection.selection import Selection
 from deepcore.selection.strata import strata_budgets
 
 LEAST = 5  # rows a cluster has on average, at the least
+LIBRARY = 32 << 20  # bytes that loading scikit-learn takes
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class S2L(CoresetMethod):
     Source: Yang et al. 2024, "SmallToLarge (S2L): Scalable Data Selection for Fine-tuning Large Language
     Models by Summarizing Training Trajectories of Small Models", Algorithm 1. The paper's checkpoints are
     evaluations of a small model between steps: the published recording is post_epoch.
-    Memory: 8 n T bytes, n the largest class (24 n T when standardised), and k-means' own 8 n.
+    Memory: 16 n T bytes, n the largest class (32 n T when standardised), 128 N, and 32 MB for scikit-learn.
 
     Attributes:
         clusters: the most clusters; there are never more than a fifth of the rows of the class (of the pool
@@ -77,8 +78,8 @@ class S2L(CoresetMethod):
     def memory(self, pool: ProxyRun, k: int, features: int, epochs: int) -> Memory:
         """By the formula above."""
         rows = int(np.bincount(pool.labels).max()) if self.class_balanced else len(pool.ids)
-        trajectories = rows * epochs * (24 if self.standardize else 8)
-        return Memory(super().memory(pool, k, features, epochs).host + trajectories)
+        trajectories = rows * epochs * (32 if self.standardize else 16)
+        return Memory(super().memory(pool, k, features, epochs).host + trajectories + LIBRARY)
 
     def select(self, run: ProxyRun, budget: Budget, rng: np.random.Generator) -> Selection:
         """Draws over the clusters, class by class; k-means starts from a number that `rng` gives."""

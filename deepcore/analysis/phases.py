@@ -1,4 +1,4 @@
-"""What this harness says that a run takes (`here`) beside what was counted, phase by phase, from rows."""
+"""The cost of each phase of a run, by formula (`here`) and as counted, from result rows."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ from deepcore.training.spec import TrainSpec
 
 @dataclass(frozen=True)
 class Phase:
-    """One phase of the runs of a table.
+    """One phase of the runs.
 
     Attributes:
-        name: what is done; net: the network, "" for none.
-        formula: its example passes in symbols; here: the same in numbers, for the run as it was.
+        name: what is done.
+        net: the network, "" for none.
+        formula: its example passes in symbols.
+        here: the same in numbers, for the actual run.
         counted: example passes that the meter counted.
-        flops_here: `here` in FLOPs, a backward pass taken for two forward passes.
-        flops_measured: `counted` in FLOPs, forward and backward passes as torch counts them.
-        seconds: mean over the runs; None where they are in another phase's.
-        peak_bytes: highest of the runs; None where it is another phase's.
+        flops_here: `here` in FLOPs; a backward pass counts as two forward passes.
+        flops_measured: `counted` in FLOPs; forward and backward passes as torch counts them.
+        seconds: mean over the runs; None when another phase includes them.
+        peak_bytes: highest of the runs; None when another phase includes it.
     """
 
     name: str
@@ -40,8 +42,8 @@ class Phase:
 
 
 def phases(rows: Sequence[ResultRow]) -> list[Phase]:
-    """Of every kind of proxy run, then of each method's repeats and scoring, then of every kind of target
-    training on a selection. Runs are of one kind when the same was counted in them."""
+    """The phases of every kind of proxy run, of each method's repeats and scoring, and of every kind of
+    target training on a selection. Runs are of one kind when their counts are equal."""
     done = [row for row in rows if row.status == "ok"]
     with_proxy = [row for row in done if row.proxy_run is not None]
     out: list[Phase] = []
@@ -89,7 +91,7 @@ def _phase(
 
 
 def _proxy_phases(members: Sequence[ResultRow]) -> list[Phase]:
-    """Proxy runs in which the same was counted; each of them once, whoever read it."""
+    """The phases of proxy runs with equal counts; each run counts once."""
     runs = list({(row.seed, row.proxy_run): row for row in members}.values())
     first = runs[0]
     run = ProxyUse(**first.recorded)
@@ -126,7 +128,7 @@ def _proxy_phases(members: Sequence[ResultRow]) -> list[Phase]:
 
 
 def _repeats(members: Sequence[ResultRow]) -> list[Phase]:
-    """One method's short further runs of the proxy: no row 0, no validation rows."""
+    """The extra short proxy runs of one method; they have no row 0 and no validation rows."""
     first = members[0]
     counted = first.passes.get("repeats")
     if counted is None:
@@ -156,7 +158,7 @@ def _scoring(members: Sequence[ResultRow]) -> Phase:
 
 
 def _target_phases(members: Sequence[ResultRow]) -> list[Phase]:
-    """Trainings on selections of one size in which the same was counted, and their test rows."""
+    """The phases of target trainings with equal counts: training and test rows."""
     first = members[0]
     counted, per_example = first.passes["target"], first.flops_per_example["target"]
     here = examples(first.k, TrainSpec(**first.target_recipe))

@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 
 def find(name: str) -> CostFormula:
-    """The bill of a method by its registered name or as the paper prints it; UsageError lists them."""
+    """The cost formula of a method by its name here or in the paper; UsageError lists the valid names."""
     titles = {entry.title: key for key, entry in FORMULAS.items()}
     return FORMULAS[titles.get(name) or check_choice("method", name, [*FORMULAS, *titles])]
 
 
 def formula_cost(name: str, scenario: Scenario, protocol: str = "paper") -> Cost:
-    """What the method of that name costs; see `Bill.paper` and `Bill.here` for the two protocols."""
+    """The cost of the method of that name; `CostFormula.paper` and `.here` are the two protocols."""
     check_choice("protocol", protocol, PROTOCOLS)
     entry = find(name)
     return entry.here(scenario) if protocol == "here" else entry.paper(scenario)
@@ -115,7 +115,7 @@ def _extrapolated(entry: CostFormula, scenario: Scenario, share: float, protocol
 
 
 def _own(method: CoresetMethod) -> CostFormula:
-    """The bill of a method without an entry, from what it reads: the paper's terms for such a proxy run."""
+    """The cost formula of a method without an entry, from the proxy run that it reads."""
     needs, needs_val = stored(method.needs), stored(method.needs_val)
     if not needs | needs_val:
         return CostFormula(method.name, "own", (), NOTHING)

@@ -1,4 +1,4 @@
-"""What a method reads of the proxy run, and what such a run costs in this harness."""
+"""The part of the proxy run that a method reads, and its cost in this harness."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def proxy_prices(
 
 @dataclass(frozen=True)
 class ProxyReads:
-    """One method's demands on the proxy run.
+    """What one method reads of the proxy run.
 
     Attributes:
         needs, needs_val: stored signals of the candidates and of the validation rows.
         mode: the recording, "online" or "post_epoch".
         epochs: the Scenario's symbol for how many epochs it reads.
         first_row: of the trajectories: 0 for the untrained network, 2 for steps from one epoch to the next.
-        repeats: R_early proxies are trained, not one (the default of EL2N and GraNd here).
+        repeats: R_early proxies are trained instead of one.
         sweeps: passes through the trained proxy that are the score itself.
         own: the training that the method makes for itself instead of reading the proxy run; () for none.
     """

@@ -82,4 +82,5 @@ def _resized(image: Image, width: int, height: int) -> np.ndarray:
     """The picture in RGB at this size, (height, width, 3) uint8."""
     from PIL.Image import Resampling
 
-    return np.asarray(image.convert("RGB").resize((width, height), Resampling.BILINEAR))
+    image = image if image.mode == "RGB" else image.convert("RGB")  # which copies what it need not convert
+    return np.asarray(image.resize((width, height), Resampling.BILINEAR))

@@ -1,4 +1,4 @@
-"""The one train/validation split of a seed, shared by every method."""
+"""The train/validation split of a seed. All methods share it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def make_split(labels: np.ndarray, *, val_fraction: float, seed: int) -> Split:
         labels: (N,) int64 of the whole training set.
         val_fraction: share held out, in (0, 1); each class gives floor(val_fraction * n_c + 1/2) rows, at
             least one and at most n_c - 1.
-        seed: another seed, another split.
+        seed: seed of the random draw.
 
     Raises:
         UsageError: val_fraction outside (0, 1), or a class of a single row.

@@ -110,21 +110,33 @@ class FolderRows:
         return len(self.labels)
 
     def batches(
-        self, groups: Sequence[np.ndarray], *, device: torch.device, augment_seed: int | None = None
+        self,
+        groups: Sequence[np.ndarray],
+        *,
+        device: torch.device,
+        augment_seed: int | None = None,
+        positions: Sequence[np.ndarray] | None = None,
     ) -> Iterator[torch.Tensor]:
         """See `Rows.batches`; crop and flip of a row depend on augment_seed and its position."""
         if not len(groups):
             return
         self.readers.prepare()
-        ids = np.concatenate(groups).tolist()
-        batches = self.readers.read(
-            self._items(groups, augment_seed), pin=torch.device(device).type == "cuda"
+        if positions is None:
+            positions = np.split(np.arange(sum(map(len, groups))), np.cumsum([len(g) for g in groups])[:-1])
+        row_at = dict(zip(np.concatenate(positions).tolist(), np.concatenate(groups).tolist(), strict=True))
+        batches = iter(
+            self.readers.read(
+                self._items(groups, positions, augment_seed), pin=torch.device(device).type == "cuda"
+            )
         )
-        mean, scale = MEAN.to(device), (1 / STD).to(device)
-        for pictures, broken in batches:
-            self._report([(ids[position], reason) for position, reason in broken])
-            x = pictures.to(device, non_blocking=True).float().sub_(mean).mul_(scale)
-            yield x.permute(0, 3, 1, 2)
+        for group in groups:
+            if not len(group):  # a process's share of a small batch may be none
+                yield torch.empty((0, *self.shape), device=device)
+                continue
+            pictures, broken = next(batches)
+            self._report([(row_at[position], reason) for position, reason in broken])
+            yield _normalised(pictures.to(device, non_blocking=True))
+        next(batches, None)  # its end: the readers are free again
 
     def from_files(self) -> FolderRows:
         """The same rows without a cache: every picture is decoded when it is read."""
@@ -134,13 +146,14 @@ class FolderRows:
         files = Decoded(os.fsencode(cache.files.root), self.readers.files.crops)
         return FolderRows(Readers(files, self.readers.workers), self.paths, self.labels, self.shape[1])
 
-    def _items(self, groups: Sequence[np.ndarray], augment_seed: int | None) -> Iterator[list[Item]]:
-        position = 0
-        for group in groups:
-            cached = isinstance(self.readers.files, Cached)
-            keys = (group + self.begin if cached else self.paths[group]).tolist()
-            yield [(key, position + k, augment_seed) for k, key in enumerate(keys)]
-            position += len(group)
+    def _items(
+        self, groups: Sequence[np.ndarray], positions: Sequence[np.ndarray], augment_seed: int | None
+    ) -> Iterator[list[Item]]:
+        cached = isinstance(self.readers.files, Cached)
+        for group, at in zip(groups, positions, strict=True):
+            if len(group):
+                keys = (group + self.begin if cached else self.paths[group]).tolist()
+                yield [(*pair, augment_seed) for pair in zip(keys, at.tolist(), strict=True)]
 
     def _report(self, broken: list[tuple[int, str]]) -> None:
         """Warn of each broken image once; refuse the data set when there are many."""
@@ -208,6 +221,15 @@ class Cached(Dataset):
 def _blank(size: int) -> np.ndarray:
     """The picture that stands for an unreadable one: the mean colour."""
     return np.broadcast_to(MEAN.round().byte().numpy(), (size, size, 3))
+
+
+def _normalised(pictures: torch.Tensor) -> torch.Tensor:
+    """(n, size, size, 3) uint8 to (n, 3, size, size) float32 in channels_last layout."""
+    size = pictures.shape[1]
+    mean = MEAN.to(pictures.device).repeat(size)  # long rows are faster
+    scale = (1 / STD).to(pictures.device).repeat(size)
+    x = pictures.reshape(-1, size, 3 * size).float().sub_(mean).mul_(scale)
+    return x.view(pictures.shape).permute(0, 3, 1, 2)
 
 
 def _collate(

@@ -1,4 +1,4 @@
-"""What a command would do: trainings, steps, disk, and an estimate of the time."""
+"""The dry run: trainings, steps, disk, and an estimate of the time."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ PROBE_STEPS = 20
 
 
 def describe(harness: Harness) -> list[str]:
-    """Lines for the user. The time is measured on a few steps of each network here, so it takes a second or
-    two."""
+    """The lines of the dry run. The time is estimated from a few measured steps of each network, which takes
+    a second or two."""
     plan, runtime = harness.plan, harness.runtime
     check_folder(runtime.folder)
     spec, data = plan.spec, plan.data
@@ -84,7 +84,7 @@ def _cache(cache: PictureCache) -> str:
 
 
 class _Proxy(NamedTuple):
-    """A line on a proxy run, and what it takes: steps, forward passes."""
+    """The line of a proxy run, and its number of steps and forward passes."""
 
     line: str
     steps: int
@@ -97,10 +97,8 @@ def _proxy(proxy: ProxyState) -> _Proxy:
     spec, recording = task.spec, task.recording
     n, q = len(split.train), len(split.val)
     steps = spec.epochs * Schedule.of(n, spec.train).per_epoch
-    which = f"repeat {task.repeat} of the proxy" if task.repeat else "proxy"
-    which += f" on {task.own.name}" if task.own else ""
     line = (
-        f"seed {task.seed}: {which} {spec.net} {proxy.state}: {spec.epochs} epochs, {steps:,} steps of "
+        f"seed {task.seed}: {task.title} {spec.net} {proxy.state}: {spec.epochs} epochs, {steps:,} steps of "
         f"{spec.train.batch}, {n:,} candidates, {q:,} validation rows"
     )
     sweeps = recording.initial + (spec.epochs if recording.post_epoch else bool(recording.final_arrays))
@@ -109,8 +107,8 @@ def _proxy(proxy: ProxyState) -> _Proxy:
 
 
 def _size_and_schedule(plan: Plan, cell: Cell) -> tuple[int, Schedule]:
-    """Rows of an epoch and the length of a cell's target training; those of the budget where only the proxy
-    run could tell. UsageError for a subset that cannot be of this data."""
+    """Rows of an epoch and length of a cell's target training. A method that reads the proxy run is taken to
+    fill its budget. UsageError for a subset (file) that does not fit the data."""
     method, target = cell.method, plan.spec.target
     pool = plan.seeds[cell.seed].pool
     budget = Budget.of(1.0 if cell.fraction is None else cell.fraction, len(pool.ids))
@@ -125,7 +123,7 @@ def probe(
     data: LabeledData, device: torch.device, net_name: str, spec: TrainSpec, rows: int
 ) -> tuple[float, float]:
     """Seconds of a training step and of a row's forward pass, measured on up to PROBE_STEPS steps after a
-    warm-up; never compiled."""
+    warm-up, without torch.compile."""
     net = nets.build(net_name, data.train.shape, data.num_classes, seed=0)
     ids = np.arange(min(rows, len(data.train), PROBE_STEPS * spec.batch))
     steps = len(batch_bounds(len(ids), spec.batch)) - 1

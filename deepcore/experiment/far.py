@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from deepcore.common.files import write_bytes
-from deepcore.experiment.plan import Cell, ProxyTask
+from deepcore.experiment.plan import Cell, ProxyTask, runs_read
 from deepcore.experiment.tasks import Done, Task, Work, run_in_worker
 
 Files = Mapping[str, bytes]  # by path below the folder of the experiment
@@ -39,7 +39,7 @@ def run_far(work: Work, task: Task, files: Files | None = None, *, overlapped: b
         if not (folder / name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             write_bytes(folder / name, content)
-    if files is None and isinstance(task, Cell) and work.plan.runs_of(task):
+    if files is None and isinstance(task, Cell) and runs_read(task.method):
         return Done(wants_files=True)
     before = set(_files(folder))
     there = dataclasses.replace(work, runtime=dataclasses.replace(work.runtime, folder=folder))

@@ -143,7 +143,7 @@ class Harness:
         handle = pool.share(work)
         if pool.is_far:
             (self.runtime.folder / (TOKEN + work.key)).touch()
-        waiting = Waiting(self.plan, cells, proxies, longest_first=not pool.is_here)
+        waiting = Waiting(cells, proxies, longest_first=not pool.is_here)
         running: dict[Future, Task] = {}
         while waiting or running:
             while len(running) < pool.slots and (task := waiting.next(seed_by_seed=pool.is_here)) is not None:
@@ -152,7 +152,7 @@ class Harness:
             for future in finished:
                 task, done = running.pop(future), future.result()
                 if done.wants_files:
-                    files = proxy_files(self.runtime.folder, self.plan.runs_of(task))
+                    files = proxy_files(self.runtime.folder, self.plan.proxies_of([task]))
                     running[pool.submit(run_far, handle, task, files)] = task
                     continue
                 take_back(self.runtime.folder, done.files)
@@ -178,9 +178,7 @@ class Harness:
     def _say_found(self, states: Sequence[ProxyState]) -> None:
         for task, _, _, folder in states:
             if folder is not None:
-                which = f"repeat {task.repeat} of the proxy" if task.repeat else "proxy"
-                which += f" on {task.own.name}" if task.own else ""
-                self.progress.say(f"seed {task.seed}: {which} found in {folder}")
+                self.progress.say(f"seed {task.seed}: {task.title} found in {folder}")
 
     def _say_once(self, note: str) -> None:
         """A line that need not be read twice."""

@@ -66,23 +66,38 @@ class SeedData:
     pool: ProxyRun
 
 
+# Of a seed's proxy runs: 0 for the shared one, 1, 2, ... for its short repeats, or what methods ask for
+# themselves.
+Which = int | OwnRun
+
+
 @dataclass(frozen=True)
 class ProxyTask:
-    """A proxy run of the plan: the shared one of a seed (repeat 0), a short repeat of it (1, 2, ...), or one
-    that methods ask for themselves (`own`).
+    """A proxy run of the plan.
 
     Attributes:
-        seed, repeat, own: which one it is.
+        seed, which: identify it.
         spec, recording: what is trained and what is recorded.
         split: the rows that it is trained and validated on.
     """
 
     seed: int
-    repeat: int
+    which: Which
     spec: ProxySpec
     recording: Recording
     split: Split
-    own: OwnRun | None = None
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether it is the one run of its seed that all methods may read."""
+        return self.which == 0
+
+    @property
+    def title(self) -> str:
+        """For lines: "proxy", "repeat 1 of the proxy", "proxy on validation"."""
+        if isinstance(self.which, OwnRun):
+            return f"proxy on {self.which.name}"
+        return f"repeat {self.which} of the proxy" if self.which else "proxy"
 
 
 @dataclass(frozen=True)
@@ -112,40 +127,29 @@ class Plan:
         spec: the experiment.
         data: the data set, without label noise; its `test` part is read once per row.
         seeds: the data of each seed.
-        proxies: every proxy run that methods share, by (seed, repeat).
-        own_runs: those that methods ask for themselves, by (seed, what they ask for).
+        proxies: every proxy run that some method reads, by (seed, which).
         cells: the rows to be, in the order in which they are run: seed by seed.
     """
 
     spec: ExperimentSpec
     data: LabeledData
     seeds: Mapping[int, SeedData]
-    proxies: Mapping[tuple[int, int], ProxyTask]
-    own_runs: Mapping[tuple[int, OwnRun], ProxyTask]
+    proxies: Mapping[tuple[int, Which], ProxyTask]
     cells: tuple[Cell, ...]
 
     def proxies_of(self, cells: Iterable[Cell]) -> list[ProxyTask]:
-        """The proxy runs, repeats too, that these cells read, in the order in which they are needed; then
-        those that their methods ask for themselves."""
-        repeats: dict[int, int] = {}
-        own: dict[tuple[int, OwnRun], None] = {}
+        """The proxy runs, repeats too, that these cells read, seed by seed in the order in which they are
+        needed."""
+        wanted: dict[int, dict[Which, None]] = {}
         for cell in cells:
-            if cell.method.own_run is not None:
-                own[cell.seed, cell.method.own_run] = None
-            elif reads_proxy(cell.method):
-                repeats[cell.seed] = max(repeats.get(cell.seed, 0), cell.method.repeats_needed)
-        shared = [self.proxies[seed, repeat] for seed, runs in repeats.items() for repeat in range(runs)]
-        return [*shared, *(self.own_runs[key] for key in own)]
-
-    def runs_of(self, cell: Cell) -> list[ProxyTask]:
-        """The proxy runs that a cell reads, its repeats and its method's own among them."""
-        return self.proxies_of([cell])
+            if runs := runs_read(cell.method):
+                wanted.setdefault(cell.seed, {}).update(dict.fromkeys(runs))
+        return [self.proxies[seed, which] for seed, runs in wanted.items() for which in runs]
 
     def read_by(self, method: CoresetMethod, seed: int) -> ProxyTask | None:
         """The proxy run that a method reads, repeats apart; None where it reads none."""
-        if method.own_run is not None:
-            return self.own_runs[seed, method.own_run]
-        return self.proxies[seed, 0] if reads_proxy(method) else None
+        runs = runs_read(method)
+        return self.proxies[seed, runs[0]] if runs else None
 
     def use_of(self, method: CoresetMethod, seed: int) -> ProxyUse:
         """The part of it that the method reads."""
@@ -205,13 +209,13 @@ def make_plan(spec: ExperimentSpec, data: LabeledData) -> Plan:
     seeds = {seed: _seed_data(spec, data, seed) for seed in spec.seeds}
     readers = [method for method in spec.methods if reads_proxy(method) and method.own_run is None]
     runs = max((method.repeats_needed for method in readers), default=1)
-    proxies = {
+    proxies: dict[tuple[int, Which], ProxyTask] = {
         (seed, repeat): _proxy_task(spec, readers, seeds[seed], seed, repeat)
         for seed in spec.seeds
         for repeat in range(runs)
     }
-    wanted = dict.fromkeys(method.own_run for method in spec.methods if method.own_run is not None)
-    own_runs = {(seed, own): _own_task(spec, seeds[seed], seed, own) for seed in spec.seeds for own in wanted}
+    for own in dict.fromkeys(method.own_run for method in spec.methods if method.own_run is not None):
+        proxies |= {(seed, own): _own_task(spec, seeds[seed], seed, own) for seed in spec.seeds}
     cells = tuple(
         Cell(seed, method, fraction, net)
         for seed in spec.seeds
@@ -219,7 +223,14 @@ def make_plan(spec: ExperimentSpec, data: LabeledData) -> Plan:
         for fraction in (spec.fractions if method.uses_fraction else (None,))
         for net in spec.nets
     )
-    return Plan(spec, data, seeds, proxies, own_runs, cells)
+    return Plan(spec, data, seeds, proxies, cells)
+
+
+def runs_read(method: CoresetMethod) -> tuple[Which, ...]:
+    """The proxy runs of a seed that a method reads: its own; or the shared one and its repeats; or none."""
+    if method.own_run is not None:
+        return (method.own_run,)
+    return tuple(range(method.repeats_needed)) if reads_proxy(method) else ()
 
 
 def _seed_data(spec: ExperimentSpec, data: LabeledData, seed: int) -> SeedData:
@@ -264,7 +275,7 @@ def _own_task(spec: ExperimentSpec, of_seed: SeedData, seed: int, own: OwnRun) -
     )
     asking = [method for method in spec.methods if method.own_run == own]
     split = own.split(of_seed.split, data.train.labels, data.num_classes)
-    return ProxyTask(seed, 0, proxy, recording_of_own(asking, own), split, own)
+    return ProxyTask(seed, own, proxy, recording_of_own(asking, own), split)
 
 
 def pool_of(data: LabeledData, split: Split, val_fraction: float) -> ProxyRun:

@@ -1,4 +1,4 @@
-"""What is known before anything is trained: parameters that cannot work, memory and disk that will not do."""
+"""Checks before anything is trained: parameters that cannot work, too little memory or disk."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class ProxyState(NamedTuple):
 
 
 class Need(NamedTuple):
-    """Bytes that a part of the work takes at its peak, and those that there are.
+    """Bytes that a part of the work needs at its peak, and the bytes available.
 
     Attributes:
         what: the work, as the subject of a sentence.
         place: "memory", "memory of the GPU" or "disk".
-        remedy: what can be done where it does not fit.
+        remedy: what the user can do when it does not fit.
     """
 
     what: str
@@ -52,7 +52,7 @@ class Need(NamedTuple):
 
     @property
     def fits(self) -> bool:
-        """Whether there is as much as is needed."""
+        """Whether enough is available."""
         return self.needed <= self.available
 
     def __str__(self) -> str:
@@ -60,8 +60,7 @@ class Need(NamedTuple):
 
 
 def check_methods(plan: Plan) -> None:
-    """Each method of the plan, at each fraction and seed, could work on a proxy run of this length; else the
-    UsageError of its `check`."""
+    """Call `check` of each method of the plan, at each fraction and seed; UsageError when one cannot work."""
     spec = plan.spec
     for of_seed in plan.seeds.values():
         for method in spec.methods:
@@ -78,7 +77,7 @@ def check_resources(
     *,
     jobs: int = 1,
 ) -> None:
-    """What is still to be run fits into the memory and onto the disk, by estimate; else a UsageError.
+    """Check that the pending work fits into memory and onto the disk, by estimate; UsageError otherwise.
 
     Args:
         plan, runtime: the experiment.
@@ -97,7 +96,7 @@ def check_resources(
 def needs(
     plan: Plan, runtime: Runtime, pending: Sequence[Cell], proxies: Sequence[ProxyState]
 ) -> Iterator[Need]:
-    """Of a cache of pictures and of the recordings, then of each method at each fraction that has a pending
+    """The needs of a picture cache, of the recordings, and of each method at each fraction with a pending
     row."""
     cache = plan.data.cache
     if cache is not None and pending and not cache.finished:
@@ -130,7 +129,7 @@ def needs(
 
 
 def proxy_states(plan: Plan, runtime: Runtime, pending: Iterable[Cell]) -> list[ProxyState]:
-    """The proxy runs, repeats too, that the pending rows read."""
+    """The state of each proxy run, repeats included, that the pending rows read."""
     tasks = plan.proxies_of(pending)
     width = head_width(plan) if tasks else 0
     return [_state(plan, runtime, task, width) for task in tasks]
@@ -143,7 +142,7 @@ def head_width(plan: Plan) -> int:
 
 
 def _state(plan: Plan, runtime: Runtime, task: ProxyTask, features: int) -> ProxyState:
-    if runtime.proxy_folder is not None and not task.repeat and task.own is None:
+    if runtime.proxy_folder is not None and task.is_shared:
         return ProxyState(task, "found", 0)
     recording = task.recording
     store = find_stored(runtime.folder / "proxies", task.spec, recording)
@@ -160,19 +159,19 @@ def _state(plan: Plan, runtime: Runtime, task: ProxyTask, features: int) -> Prox
 
 
 def _weights(plan: Plan) -> int:
-    """Numbers that the proxy network's weights are."""
+    """Number of the proxy network's parameters and buffers."""
     shape, classes = plan.data.train.shape, plan.data.num_classes
     net = nets.build(plan.spec.proxy_net, shape, classes, seed=0)
     return sum(value.numel() for value in net.state_dict().values())
 
 
 def _on_disk(folder: Path) -> int:
-    """Bytes that the arrays of a folder take already; what was laid out and not written takes none."""
+    """Bytes on disk of the arrays in a folder; sparse parts that were not written take none."""
     return sum(path.stat().st_blocks * 512 for path in folder.glob("*.npy"))
 
 
 def _places(device: torch.device, what: str, host: int, on_device: int, remedy: str) -> Iterator[Need]:
-    """One need on a CPU; of the process and of the GPU apart."""
+    """On a CPU one need; on a GPU one of the process and one of the device."""
     if device.type != "cuda":
         yield Need(what, "memory", host + on_device, available_memory(CPU), remedy)
         return
@@ -181,7 +180,7 @@ def _places(device: torch.device, what: str, host: int, on_device: int, remedy: 
 
 
 def _first_seeds(pending: Iterable[Cell]) -> Iterator[tuple[CoresetMethod, float | None, int]]:
-    """Each method and fraction, with one seed: the pools of all are of a size."""
+    """Each method and fraction with one seed; all seeds have pools of the same size."""
     seen: dict[tuple[CoresetMethod, float | None], int] = {}
     for cell in pending:
         seen.setdefault((cell.method, cell.fraction), cell.seed)

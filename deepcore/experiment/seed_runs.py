@@ -8,15 +8,13 @@ from typing import Any
 
 from deepcore.common.meter import Meter
 from deepcore.common.progress import Progress
-from deepcore.experiment.plan import Plan, ProxyTask, Runtime
+from deepcore.experiment.plan import Plan, ProxyTask, Runtime, Which, runs_read
 from deepcore.proxy.engine import load_named, obtain_proxy, restore_network
 from deepcore.proxy.recording import Recording
 from deepcore.proxy.run import ProxyRun
 from deepcore.proxy.use import ProxyUse
 from deepcore.selection.budget import Budget
 from deepcore.selection.method import CoresetMethod
-from deepcore.selection.needs import reads_proxy
-from deepcore.selection.own_run import OwnRun
 from deepcore.selection.scored import Scores, Selected, select_and_save
 
 QUIET = Progress(quiet=True)
@@ -27,7 +25,7 @@ class SeedRuns:
 
     def __init__(self, plan: Plan, runtime: Runtime, seed: int) -> None:
         self.plan, self.runtime, self.seed = plan, runtime, seed
-        self._proxies: dict[int | OwnRun, ProxyRun] = {}
+        self._proxies: dict[Which, ProxyRun] = {}
         self._selected: dict[tuple[CoresetMethod, float | None], Selected] = {}
         self._scores: Scores = {}
 
@@ -35,32 +33,30 @@ class SeedRuns:
         """The run that `method` reads: the seed's proxy with the repeats it asks for, or the pool alone when
         it reads none; the pool with the method's own run where it asks for one."""
         pool, device = self.plan.seeds[self.seed].pool, self.runtime.device
-        if method.own_run is None and not reads_proxy(method):
+        wanted = runs_read(method)
+        if not wanted:
             return pool
-        meter = Meter(device)
-        run = self._run(0 if method.own_run is None else method.own_run)
-        data = self.plan.seeds[self.seed].data
+        meter, data = Meter(device), self.plan.seeds[self.seed].data
+        stored = self.proxy(wanted[0])
         run = dataclasses.replace(
-            run,
+            stored,
+            repeats=tuple(self.proxy(which) for which in wanted[1:]),
             device=device,
             meter=meter,
-            network=lambda trained: restore_network(run, data, device=device, meter=meter, trained=trained),
+            network=lambda trained: restore_network(
+                stored, data, device=device, meter=meter, trained=trained
+            ),
         )
-        if method.own_run is not None:
-            return dataclasses.replace(pool, own=run, spec=run.spec, device=device, meter=meter)
-        repeats = tuple(self._run(repeat) for repeat in range(1, method.repeats_needed))
-        return dataclasses.replace(run, repeats=repeats)
+        if method.own_run is None:
+            return run
+        return dataclasses.replace(pool, own=run, spec=run.spec, device=device, meter=meter)
 
-    def obtain(self, task: ProxyTask, progress: Progress, *, overlapped: bool = False) -> None:
-        """Train the run of a task, or find it stored, and keep it for the methods that read it."""
-        run = proxy_run(self.plan, self.runtime, progress, task, overlapped=overlapped)
-        self._proxies[task.own or task.repeat] = run
-
-    def _run(self, which: int | OwnRun) -> ProxyRun:
-        """The shared run (0), a short repeat (1, 2, ...) or a method's own."""
+    def proxy(self, which: Which, progress: Progress = QUIET, *, overlapped: bool = False) -> ProxyRun:
+        """One of the seed's proxy runs: stored, or trained now."""
         if which not in self._proxies:
-            tasks = self.plan.own_runs if isinstance(which, OwnRun) else self.plan.proxies
-            self.obtain(tasks[self.seed, which], QUIET)
+            task = self.plan.proxies[self.seed, which]
+            run = proxy_run(self.plan, self.runtime, progress, task, overlapped=overlapped)
+            self._proxies[which] = run
         return self._proxies[which]
 
     def selected(self, method: CoresetMethod, fraction: float | None) -> Selected:
@@ -86,12 +82,11 @@ def proxy_run(
     plan: Plan, runtime: Runtime, progress: Progress, task: ProxyTask, *, overlapped: bool = False
 ) -> ProxyRun:
     """A proxy run of the plan: stored, or trained now."""
-    if runtime.proxy_folder is not None and not task.repeat and task.own is None:
+    if runtime.proxy_folder is not None and task.is_shared:
         folder = Path(runtime.proxy_folder.replace("{seed}", str(task.seed)))
         return load_named(folder, task.spec, task.recording)
     of_seed = plan.seeds[task.seed]
-    what = f"repeat {task.repeat}" if task.repeat else f"proxy on {task.own.name}" if task.own else "proxy"
-    with progress.bar(task.spec.epochs, f"seed {task.seed}: {what} epochs") as step:
+    with progress.bar(task.spec.epochs, f"seed {task.seed}: {task.title} epochs") as step:
         return obtain_proxy(
             runtime.folder / "proxies",
             of_seed.data,

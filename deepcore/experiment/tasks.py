@@ -110,7 +110,7 @@ def run_task(work: Work, task: Task, progress: Progress, *, overlapped: bool = F
     runs = _seed_runs(work.key, work, task.seed)
     try:
         if isinstance(task, ProxyTask):
-            runs.obtain(task, progress, overlapped=overlapped)
+            runs.proxy(task.which, progress, overlapped=overlapped)
             return Done()
         row = run_cell(work, task, runs, progress)
     except (StoredMismatch, OSError) as error:
@@ -159,7 +159,7 @@ def run_cell(work: Work, cell: Cell, runs: SeedRuns, progress: Progress) -> Resu
     )
     read = run.own or run
     proxy = proxy_costs(read, cell.method.repeat_epochs)
-    own = {"score": selected.passes} if selected.passes else {}
+    scoring = {"score": selected.passes} if selected.passes else {}
     flipped = plan.seeds[cell.seed].flipped
     return dataclasses.replace(
         blank,
@@ -168,7 +168,7 @@ def run_cell(work: Work, cell: Cell, runs: SeedRuns, progress: Progress) -> Resu
         steps=target.length.steps,
         accuracy=target.accuracy,
         class_accuracy=target.class_accuracy,
-        passes={**proxy["passes"], **own, "target": target.meter.passes},
+        passes={**proxy["passes"], **scoring, "target": target.meter.passes},
         flops_per_example={**proxy["flops_per_example"], "target": target.flops},
         proxy_run=read.folder.name if read.folder else None,
         recorded=recorded_by(read).to_dict(),

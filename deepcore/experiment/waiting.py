@@ -4,28 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from deepcore.experiment.plan import Cell, Plan, ProxyTask
-from deepcore.selection.own_run import OwnRun
+from deepcore.experiment.plan import Cell, ProxyTask, Which, runs_read
 
-Run = tuple[int, int, OwnRun | None]  # seed, repeat and owner of a proxy run
+Run = tuple[int, Which]  # of a proxy run
 
 
 class Waiting:
     """The tasks that have not begun.
 
     Args:
-        plan: says which proxy runs a cell reads.
         cells: to be run, in the order of the plan.
         proxies: runs that are not stored yet.
         longest_first: proxy runs before cells and large cells before small ones, so that none is left for the
             end; otherwise seed by seed, in the order of the plan.
     """
 
-    def __init__(
-        self, plan: Plan, cells: Sequence[Cell], proxies: Sequence[ProxyTask], *, longest_first: bool
-    ) -> None:
-        self._reads = {cell: {_run(task) for task in plan.runs_of(cell)} for cell in cells}
-        self._missing = {_run(proxy) for proxy in proxies}
+    def __init__(self, cells: Sequence[Cell], proxies: Sequence[ProxyTask], *, longest_first: bool) -> None:
+        self._missing = {(proxy.seed, proxy.which) for proxy in proxies}
         if longest_first:
             self._proxies = list(proxies)
             self._cells = sorted(cells, key=lambda cell: -(1.0 if cell.fraction is None else cell.fraction))
@@ -51,20 +46,19 @@ class Waiting:
         if self._proxies and not (seed_by_seed and self._proxies[0].seed != first):
             return self._proxies.pop(0)
         for i, cell in enumerate(self._cells):
-            if not self._reads[cell] & self._missing:
+            if not self._reads(cell) & self._missing:
                 return self._cells.pop(i)
         return None
 
     def release(self, proxy: ProxyTask, *, failed: bool) -> list[Cell]:
         """A proxy run ended. Returns the cells that read it if it failed, which then wait no longer."""
-        run = _run(proxy)
+        run = (proxy.seed, proxy.which)
         if not failed:
             self._missing.discard(run)
             return []
-        lost = [cell for cell in self._cells if run in self._reads[cell]]
-        self._cells = [cell for cell in self._cells if run not in self._reads[cell]]
+        lost = [cell for cell in self._cells if run in self._reads(cell)]
+        self._cells = [cell for cell in self._cells if run not in self._reads(cell)]
         return lost
 
-
-def _run(task: ProxyTask) -> Run:
-    return (task.seed, task.repeat, task.own)
+    def _reads(self, cell: Cell) -> set[Run]:
+        return {(cell.seed, which) for which in runs_read(cell.method)}

@@ -1,4 +1,4 @@
-"""A proxy run, the shared one of a seed or a short repeat: found, resumed or trained."""
+"""Find, resume or train a proxy run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from deepcore.training.loop import train
 
 
 def _fits(stored: dict[str, Any], spec: ProxySpec) -> bool:
-    """Whether a stored identity is of `spec`, or of the same training stopped later."""
+    """Whether a stored identity is that of `spec`, or of the same training stopped later."""
     wanted = identity(spec)
     same = {**stored, "stop": None} == {**wanted, "stop": None}
     return same and stored.get("stop", math.inf) >= wanted.get("stop", math.inf)

@@ -1,4 +1,4 @@
-"""ProxyRun: the candidates of one seed, and what one proxy training remembers of them."""
+"""ProxyRun: the candidates of one seed, and what one proxy training recorded of them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Trajectories = Mapping[tuple[str, Signal], np.ndarray]
 
 @dataclass(frozen=True)
 class ProxyRun:
-    """Candidates and recordings. Arrays may be memory-mapped: read them, never write.
+    """Candidates and recordings. Arrays may be memory-mapped; do not write to them.
 
     Attributes:
         ids, labels: (N,) int64, original row ids (sorted for runs made here) and labels of the train pool.
@@ -132,7 +132,7 @@ class ProxyRun:
         ids: Any = None,
         has_initial: bool = False,
     ) -> ProxyRun:
-        """A run from your own logits, with every signal that they determine: what all methods here can use.
+        """A run from your own logits, with every signal that can be computed from them.
 
         Memory beyond the arrays: 24 * checkpoints * (N + Q) bytes.
 
@@ -250,7 +250,7 @@ class ProxyRun:
         return self.network(trained)
 
     def has(self, signal: Signal, mode: str) -> bool:
-        """Whether `trajectory(signal, mode)`, the final array or the network can be had."""
+        """Whether the run holds the trajectory of this signal and mode, the final array or the network."""
         if signal is Signal.WEIGHTS:
             return self.network is not None
         if signal in (Signal.LOGITS, Signal.FEATURES):

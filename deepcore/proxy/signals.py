@@ -1,4 +1,4 @@
-"""What a proxy run remembers per sample, and the pure functions from logits to those scalars."""
+"""The signals that a proxy run records per sample, and the functions that compute them from logits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What identifies a proxy run."""
+"""The specification of a proxy run, and its identity."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from deepcore.training.spec import TrainSpec
 
 @dataclass(frozen=True)
 class ProxySpec:
-    """What fixes the weights of a proxy run, and so its identity; what it records is apart (`Recording`).
+    """Everything that fixes the weights of a proxy run. What it records is a `Recording`.
 
     Attributes:
-        dataset, data_fingerprint: the data and their content.
+        dataset, data_fingerprint: name and content of the data.
         net: name in NETS.
         train: the recipe, in whole epochs.
-        val_fraction, seed: of the split; the seed also fixes initialisation, order and augmentation.
+        val_fraction: share of the validation rows.
+        seed: of the split, initialisation, order and augmentation.
         repeat: 0 for the run that all methods share; 1, 2, ... for further runs on the same split, each with
             an initialisation, order and augmentation of its own.
-        stop: epochs that are run of the recipe's; None for all. The schedule stays that of all.
+        stop: number of epochs to run; None for all of the recipe's. The schedule stays that of all epochs.
         rows: which rows it is trained on when they are not all candidates, as `OwnRun.rows` names them; None
             for the candidates.
     """

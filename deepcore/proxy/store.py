@@ -36,7 +36,7 @@ from deepcore.proxy.signals import Signal
 
 @dataclass(frozen=True)
 class ProxyStore:
-    """The folder of one proxy run, whatever its state."""
+    """The folder of one proxy run: finished, unfinished or new."""
 
     folder: Path
 
@@ -56,7 +56,7 @@ class ProxyStore:
         return (self.folder / "diverged.json").exists()
 
     def spec(self) -> dict[str, Any]:
-        """What the run is of; StoredMismatch when unreadable."""
+        """The run's specification; StoredMismatch when unreadable."""
         remedy = "delete its folder and run the command again"
         spec = read_json(self.folder / "spec.json", "the specification of a proxy run", remedy)
         if not isinstance(spec, dict) or not {"identity", "recording"} <= spec.keys():
@@ -106,7 +106,8 @@ class ProxyStore:
         )
 
     def write_row(self, stem: str, t: int, row: np.ndarray) -> None:
-        """Checkpoint t of a trajectory, by an ordinary write (a full disk is then an error, not a crash)."""
+        """Write checkpoint t of a trajectory with an ordinary write: on a full disk that is an error, while a
+        memory map would crash."""
         path = self.folder / f"{stem}.npy"
         data = np.ascontiguousarray(row, dtype=np.float32).tobytes()
         with open(path, "r+b") as handle:

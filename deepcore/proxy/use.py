@@ -1,4 +1,4 @@
-"""How much of a proxy run is used, and how many example passes such a run takes."""
+"""The part of a proxy run that is read or recorded, and the example passes that it takes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ProxyUse:
-    """The part of a proxy run that a method reads, or that was recorded; all zero for none. `a | b` covers
-    both.
+    """The part of a proxy run that a method reads, or that was recorded. All fields are zero when no run is
+    needed. `a | b` covers both parts.
 
     Attributes:
-        epochs: it is trained for.
-        post_epochs: the first so many are each followed by a pass over the candidates.
+        epochs: number of epochs of training.
+        post_epochs: number of first epochs that are each followed by a pass over the candidates.
         trajectories: some signal of the candidates is recorded every epoch; row 0, the untrained network, is
             recorded with it in a pass of its own.
         final: logits or features after the last step are kept.

@@ -1,4 +1,4 @@
-"""How far a row's prediction is from those of its neighbours (Cal)."""
+"""Divergence of a row's prediction from those of its neighbours (Cal)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores of rows that were not scored, from their scored neighbours."""
+"""Scores of unscored rows, as weighted means over their scored neighbours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a network's loss does when its inputs move: curvature, and steps to the decision boundary.
+"""The loss as a function of the input: its curvature, and steps to the decision boundary.
 
 Networks are in eval mode: a row's loss then depends on its own input alone, and one backward pass of the
 batch's sum gives every row its own gradient. Weights get no gradient. Everything has the inputs' type.

@@ -107,7 +107,7 @@ def _from_products(
     asked_norms = norms if own else (1 - slack) * asked.square().sum(dim=1) - lost
     undecided = []
     for block in rows.split(max(1, block_bytes // (n * centred.element_size()))):
-        with _full_precision():
+        with full_precision():
             bounds = torch.addmm(norms, asked[block], centred.T, alpha=-2)
         if own:
             bounds.scatter_(1, block.view(-1, 1), float("inf"))
@@ -167,7 +167,7 @@ def _exact(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 
 @contextlib.contextmanager
-def _full_precision() -> Iterator[None]:
+def full_precision() -> Iterator[None]:
     """No TF32 or bfloat16 inside float32 products, whatever training has chosen: the bounds rest on it."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")

@@ -1,4 +1,4 @@
-"""How many rows are kept, and how many of each class."""
+"""The number of rows to keep, in all and per class."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from deepcore.common.checks import UsageError, check_fraction
 
 @dataclass(frozen=True)
 class Budget:
-    """How much is kept: `fraction` of the train pool, which is `k` rows.
+    """How much to keep: a fraction of the candidates, and its number of rows.
 
     Attributes:
-        fraction: kept, in (0, 1].
-        k: rows.
+        fraction: share kept, in (0, 1].
+        k: number of rows kept.
         quotas: rows of each class, where something else than its size decides (DRoP); None otherwise.
     """
 
@@ -69,6 +69,6 @@ def class_quotas(labels: np.ndarray, k: int, num_classes: int) -> np.ndarray:
 
 
 def check_budget(k: int, rows: int) -> None:
-    """UsageError where k of so many rows cannot be kept."""
+    """Raise UsageError unless 1 <= k <= the number of rows."""
     if not 1 <= k <= rows:
         raise UsageError(f"a budget of {k} from {rows} rows")

@@ -20,7 +20,7 @@ NEIGHBOURS = 20  # of the 10 to 100 that the paper's authors tried
 
 
 def check_share(share: float) -> None:
-    """UsageError for what is no share of the candidates to score."""
+    """Raise UsageError unless `share` is in (0, 1)."""
     number = isinstance(share, (int, float)) and not isinstance(share, bool)
     if not number or not 0 < share < 1:
         raise UsageError(

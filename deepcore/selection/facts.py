@@ -1,4 +1,4 @@
-"""What is said of a method beyond what its class states already."""
+"""Facts about a method for the generated pages, beyond what its class states."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ FAMILIES = ("random", "score", "trajectory", "gradient", "diversity", "other")
 
 @dataclass(frozen=True)
 class Facts:
-    """For the fidelity table (methods/README.md) and the page that helps to choose.
+    """Facts for methods/README.md and methods/CHOOSING.md.
 
     Attributes:
         code: the authors' implementation, where known.
-        rule: what is implemented, in a line.
-        balance: what budget and class balance mean for it, and its paper's own form.
-        anchor: the test that holds it to its definition, "tests/test_x.py::test_y".
+        rule: what is implemented, in one line.
+        balance: how budget and class balance work for it, and in its paper.
+        anchor: the test that compares it with its definition, "tests/test_x.py::test_y".
         deviations: from the paper or from its authors' code, one sentence each.
         family: one of FAMILIES: "score" for how easy or hard a sample is at a checkpoint or on average,
             "trajectory" for how its values move over epochs, "gradient" for gradients of the loss,
-            "diversity" for what differs from the rest.
+            "diversity" for coverage of the data.
         passes: example passes that scoring itself makes through networks, as "N (probes + 1) forward and
             backward"; "" for none.
     """

@@ -1,4 +1,4 @@
-"""What methods read of a proxy run: how much of it they use, and what it must record for them."""
+"""The part of a proxy run that methods read, and what the run must record for them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def reads_proxy(method: CoresetMethod) -> bool:
 
 
 def use_of(method: CoresetMethod, epochs: int) -> ProxyUse:
-    """The part of a run of `epochs` epochs that `method` reads: no more epochs than it looks at. Of a run of
-    its own the kind is told, and not yet the number of rows."""
+    """The part of a run of `epochs` epochs that `method` reads. For a run of its own, the kind is set and the
+    number of rows is not."""
     own = method.own_run
     if own is not None and own.rows == "validation":
         return ProxyUse(own.epochs or epochs, own=own.rows)

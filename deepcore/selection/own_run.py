@@ -1,4 +1,4 @@
-"""A training that a method asks for itself, beside the proxy run that all share."""
+"""A training that one method needs for itself, in addition to the shared proxy run."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class OwnRun:
     Methods that ask for the same one share it. Its weights are kept.
 
     Attributes:
-        rows: "validation" for the validation rows, without any recording; "share" for a random share of the
-            candidates, recorded as the method says, after which the other candidates are put through the
-            network once for their features.
-        share: of the candidates, in (0, 1), for "share".
-        epochs: None for the proxy's.
+        rows: "validation" trains on the validation rows and records nothing. "share" trains on a random share
+            of the candidates, records what the method needs, and then computes the features of the other
+            candidates once.
+        share: share of the candidates, in (0, 1), for "share".
+        epochs: length; None for the proxy's.
     """
 
     rows: str
@@ -37,7 +37,7 @@ class OwnRun:
 
     @property
     def name(self) -> str:
-        """For folders and identities: "validation", "share0.1"."""
+        """Its name in folders and identities, such as "validation" or "share0.1"."""
         return self.rows if self.share is None else f"{self.rows}{self.share:.12g}"
 
     def split(self, split: Split, labels: np.ndarray, num_classes: int) -> Split:

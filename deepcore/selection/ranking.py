@@ -1,4 +1,4 @@
-"""Sorting scores and cutting them: the only place that does."""
+"""Sorting and cutting scores. No other module does that."""
 
 from __future__ import annotations
 
@@ -34,8 +34,9 @@ def rank(scores: np.ndarray, ids: np.ndarray, keep: str) -> np.ndarray:
 
 
 def merit(scores: np.ndarray, keep: str) -> np.ndarray:
-    """The score turned so that higher is better: as it is for "highest"; for "lowest" and "zero" the distance
-    from the worst, max - score and max|score| - |score|, at least 0.
+    """The score turned so that higher is better.
+
+    "highest" keeps it; "lowest" gives max - score and "zero" max|score| - |score|, both at least 0.
     """
     if keep == "highest":
         return scores
@@ -50,7 +51,7 @@ def groups(
     class_balanced: bool,
     quotas: Sequence[int] | None = None,
 ) -> Iterator[tuple[np.ndarray, int]]:
-    """The parts that a budget is spent in: each class with its quota (above 0), or everything with k.
+    """Yield the parts that share the budget: each class with its quota above 0, or all rows with k.
 
     Args:
         order: (N,) positions of the pool, in the order wanted inside each part.
@@ -83,8 +84,7 @@ def top_k(
     """The k best rows by score, with class quotas when `class_balanced`. The rows come best first over all
     classes.
 
-    When the last place of a class (or of the whole) is shared by equal scores on both sides of the cut, the
-    share of picks that the tie rule decided is noted.
+    A note gives the share of picks that the tie rule decided, when equal scores lie on both sides of a cut.
     """
     order = order_by_score(scores, ids, keep)
     key = _smallest_first(scores, keep)

@@ -1,4 +1,4 @@
-"""Run a method on a proxy run: a checked and stored selection, and what it took."""
+"""Run a method on a proxy run: check and store the selection, and measure its cost."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Budgets, quotas, top-k. The only place that sorts scores or apportions a budget; the ways to draw at random
-with the help of a score stand on it, in `deepcore.selection.samplers`.
-"""
+"""The record of a chosen subset."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ class Selection:
         weights: (k,) float64 training weights aligned with rows, finite, none below 0 and not all 0; None for
             equal weights.
         scores: (N,) float64 scores of all candidates aligned with the pool's ids, or None.
-        notes: what the user should know of how it came about (refills, ties), one sentence each.
+        notes: sentences for the user on how it was made, such as refills and ties.
     """
 
     rows: np.ndarray
@@ -46,7 +44,7 @@ class Selection:
             object.__setattr__(self, "weights", weights)
 
     def check_within(self, ids: np.ndarray, k: int | None = None) -> None:
-        """All rows are in the pool `ids`, and there are `k` of them; DeepcoreError otherwise."""
+        """Check that all rows are among `ids` and that there are `k` of them; DeepcoreError otherwise."""
         outside = np.setdiff1d(self.rows, ids)
         if outside.size:
             raise DeepcoreError(

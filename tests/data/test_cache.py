@@ -208,39 +208,40 @@ def test_a_killed_build_looks_unfinished_and_goes_on_to_the_same_bytes(tmp_path,
     assert content(folder) == content(built(tmp_path / "undisturbed", files).folder)
 
 
-def test_a_build_stopped_at_any_step_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("owner", "name", "times"),
+    [
+        (module, "write_npz", 1),
+        (module, "write_json", 5),
+        (os, "fsync", 4),
+        (os, "replace", 7),
+        (cache_work, "_write", 12),
+    ],
+)
+def test_a_build_stopped_at_any_step_goes_on_to_the_same_bytes(tmp_path, monkeypatch, owner, name, times):
     monkeypatch.setattr(cache_work, "CHUNK", 4)
     monkeypatch.setattr(module, "SAVE_SECONDS", 0.0)
-    files, folder = write_images(tmp_path / "images"), tmp_path / "cache"
+    files = write_images(tmp_path / "images")
     expected = content(built(tmp_path / "undisturbed", files).folder)
-    steps = {
-        (module, "write_npz"),
-        (module, "write_json"),
-        (os, "fsync"),
-        (os, "replace"),
-        (cache_work, "_write"),
-    }
-    for owner, name in steps:
-        for at in range(40):
-            with monkeypatch.context() as patch:
-                calls, real = [], getattr(owner, name)
+    for at in range(times + 1):
+        folder = tmp_path / f"cache{at}"
+        with monkeypatch.context() as patch:
+            calls, real = [], getattr(owner, name)
 
-                def stopped(*args, calls=calls, real=real, at=at, **options):
-                    calls.append(1)
-                    if len(calls) > at:
-                        raise KeyboardInterrupt
-                    return real(*args, **options)
+            def stopped(*args, calls=calls, real=real, at=at, **options):
+                calls.append(1)
+                if len(calls) > at:
+                    raise KeyboardInterrupt
+                return real(*args, **options)
 
-                patch.setattr(owner, name, stopped)
-                try:
+            patch.setattr(owner, name, stopped)
+            if at < times:
+                with pytest.raises(KeyboardInterrupt):
                     built(folder, files)
-                    break
-                except KeyboardInterrupt:
-                    assert not PictureCache(folder, files, 16).finished
-        assert at > (0 if name == "write_npz" else 1)
-        assert content(folder) == expected
-        for file in folder.iterdir():
-            file.unlink()
+                assert not PictureCache(folder, files, 16).finished
+            else:
+                built(folder, files)
+        assert content(built(folder, files).folder) == expected
 
 
 def test_a_lost_part_is_written_again(tmp_path, monkeypatch):

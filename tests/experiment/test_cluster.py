@@ -57,6 +57,7 @@ def test_a_file_outside_the_experiment_is_not_taken(tmp_path, name):
         take_back(tmp_path / "run", {name: b"x"})
 
 
+@pytest.mark.slow
 def test_a_local_ray_with_two_workers_gives_the_same_rows(tmp_path):
     pytest.importorskip("ray")
     spec, data = grid(*SELECTION, seeds=(0, 1)), images()

@@ -153,7 +153,7 @@ class TestWaiting:
     def test_alone_seed_by_seed_in_the_order_of_the_plan(self, tmp_path):
         plan, proxies = self.setup(tmp_path, "Random", "CLD")
         cells = plan.cells
-        waiting = Waiting(plan, cells, proxies, longest_first=False)
+        waiting = Waiting(cells, proxies, longest_first=False)
         order = []
         while waiting:
             task = waiting.next(seed_by_seed=True)
@@ -164,7 +164,7 @@ class TestWaiting:
 
     def test_side_by_side_proxies_first_then_large_cells_and_none_before_its_proxy(self, tmp_path):
         plan, proxies = self.setup(tmp_path, "CLD", "Full", "EL2N:repeats=2")
-        waiting = Waiting(plan, plan.cells, proxies, longest_first=True)
+        waiting = Waiting(plan.cells, proxies, longest_first=True)
         assert [waiting.next() for _ in proxies] == proxies
         assert waiting.next().method.name == "Full"
         assert waiting.next().method.name == "Full"

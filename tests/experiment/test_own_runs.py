@@ -41,7 +41,7 @@ def test_methods_of_one_share_read_one_run(done):
 def test_the_share_is_drawn_by_class_and_is_the_same_for_all(done):
     harness, _ = done
     split, labels = harness.plan.seeds[0].split, harness.plan.data.train.labels
-    task = harness.plan.own_runs[0, OwnRun("share", 0.4)]
+    task = harness.plan.proxies[0, OwnRun("share", 0.4)]
     part, rest = task.split.train, task.split.rest
     assert np.array_equal(np.union1d(part, rest), split.train)
     assert len(part) == round(0.4 * len(split.train))

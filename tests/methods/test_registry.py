@@ -36,6 +36,8 @@ DEFAULTS = {
     "DynUnc": {"window": 10, "epochs": None},
     "DUAL": {"window": 10, "epochs": 30, "sampling": "beta", "c_d": 4.0},
     "Glister": {"eta": 0.1, "step": "mean", "picks_per_refresh": 1, "refresh": True},
+    "Herding": {}, "KCenter": {}, "FacilityLocation": {}, "GraphCut": {"lam": 2.0},
+    "CRAIG": {"weighted": True}, "GradMatch": {"lam": 1.0, "weighted": True},
 }  # fmt: skip
 MODES = {"CLD": "post_epoch", "LTC": "post_epoch"}
 COMMON = {"name", "record", "class_balanced", "sampler", "extrapolate"}
