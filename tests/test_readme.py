@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from rows import rows_of
 
 import main
 import methods
@@ -13,7 +14,6 @@ from benchmarks import head_to_head
 from deepcore.cli import flags
 from deepcore.data.datasets import DATASETS
 from deepcore.nets.networks import NETS
-from tests.rows import rows_of
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()

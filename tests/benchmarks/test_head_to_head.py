@@ -7,6 +7,7 @@ import dataclasses
 
 import pytest
 import torch
+from rows import rows_of
 
 import methods
 from benchmarks import grids, head_to_head
@@ -18,7 +19,6 @@ from deepcore.common.checks import UsageError
 from deepcore.data import datasets
 from deepcore.data.label_noise import LabelNoise
 from deepcore.training.recipes import RECIPES
-from tests.rows import rows_of
 
 TINY = Grid(
     "tiny",

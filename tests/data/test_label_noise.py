@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from rows import rows_of
 
 import main
 from deepcore.common.checks import UsageError
@@ -22,7 +23,6 @@ from deepcore.proxy.signals import Signal
 from deepcore.proxy.store import ProxyStore
 from deepcore.report.noise_report import detection, noise_table
 from deepcore.selection.selection import Selection
-from tests.rows import rows_of
 
 
 def blobs(classes=4, n=200):
