@@ -18,6 +18,12 @@ SELECTIONS = (
     *("CLD", "CLD:initial=false", "CLD:record=online", "CLD:record=online,initial=true", "LTC", "Random"),
     *("Forgetting", "EL2N", "GraNd", "AUM", "CCS", "D2", "TDDS", "DynUnc", "DUAL", "Glister"),
 )
+# the other columns of the paper's tables, and what came since; in the grids that were not run before them
+PAPER = ("Herding", "Cal", "Moderate", "CRAIG", "GraphCut", "SloCurv")
+FURTHER = (
+    *("BoundarySet-CCS", "KCenter", "FacilityLocation", "GradMatch", "LeastConfidence", "Entropy", "Margin"),
+    *("S2L", "InfoMax", "TAP"),
+)
 REFERENCES = ("Full", "Full@k", "RS2", "ValOnly", "Random+Val")
 
 
@@ -113,20 +119,27 @@ GRIDS = {
             ),
             epochs=10,
         ),
+        Grid(
+            "fashion_all",
+            "FashionMNIST",
+            "LeNet",
+            (Part((*SELECTIONS, *PAPER, *FURTHER, *REFERENCES), (0.01, 0.1), 1),),
+            epochs=10,
+        ),
         _noisy(10),
         _noisy(30),
         Grid(
             "cifar100",
             "CIFAR100",
             "ResNet18",
-            (Part((*SELECTIONS, *REFERENCES), _CIFAR, 5),),
+            (Part((*SELECTIONS, *PAPER, *REFERENCES), _CIFAR, 5),),
             paper="paper_table2_3_cifar100_resnet18.csv",
         ),
         Grid(
             "imagenet",
             "ImageNet",
             "ResNet18",
-            (Part((*SELECTIONS, *REFERENCES), _IMAGENET, 5),),
+            (Part((*SELECTIONS, *PAPER, *REFERENCES), _IMAGENET, 5),),
             paper="paper_table4_5_imagenet_resnet18.csv",
         ),
     )

@@ -176,8 +176,10 @@ def test_unknown_grid(capsys):
 
 
 def test_every_method_is_in_the_grids():
-    chosen = {methods.parse(text).name for text in (*grids.SELECTIONS, *grids.REFERENCES)}
-    assert chosen == set(methods.METHODS)
+    named = (*grids.SELECTIONS, *grids.PAPER, *grids.FURTHER, *grids.REFERENCES)
+    assert {methods.parse(text).name for text in named} == set(methods.METHODS)
+    run = {text for part in GRIDS["fashion_all"].parts for text in part.methods}
+    assert run == set(named)
 
 
 @pytest.mark.parametrize("name", [name for name in GRIDS if name != "tiny"])
