@@ -28,7 +28,7 @@ class Herding(GreedyMethod):
     ties to the lowest row id: after the pick the mean of the picks is as near to mu as one row can bring it.
     Rows that are all equal are picked by id. No randomness.
 
-    Memory: 28 n D bytes, n the largest class (all N without class balance) (`memory`). Time: 2 n k D FLOPs.
+    Memory: 32 n D bytes, n the largest class (all N without class balance) (`memory`). Time: 2 n k D FLOPs.
 
     Attributes:
         device: where it is computed, as torch names it; None for the run's (`--gpu`).
@@ -54,7 +54,7 @@ class Herding(GreedyMethod):
         return frozenset({Signal.FEATURES})
 
     def bytes_of(self, n: int, k: int, features: int, classes: int) -> int:
-        return 28 * n * features
+        return 32 * n * features
 
     def pick(self, run: ProxyRun, rows: np.ndarray, k: int, rng: np.random.Generator) -> Picks:
         """`rng` is not used."""

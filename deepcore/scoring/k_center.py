@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from deepcore.common.threads import threads_for
 from deepcore.scoring.last_layer import EQUAL, largest
 from deepcore.scoring.lazy_greedy import lazy_greedy
 
@@ -46,7 +47,8 @@ def k_center(points: torch.Tensor, first: int, count: int) -> np.ndarray:
     ceilings = nearest.clone()
     ceilings[first] = -torch.inf
     slack = EQUAL * float(nearest.max())
-    rest = lazy_greedy(ceilings, refresh, picks.append, count - 1, slack=slack)
+    with threads_for(3 * points.shape[1] * count):  # of one row's distances to the picks
+        rest = lazy_greedy(ceilings, refresh, picks.append, count - 1, slack=slack)
     return np.concatenate([np.array([first], dtype=np.int64), rest])
 
 
