@@ -35,7 +35,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from deepcore.common.checks import DeepcoreError, check_choice, check_finite_scores
+from deepcore.common.checks import DeepcoreError, MissingSignal, check_choice, check_finite_scores
 from deepcore.common.identity import to_dict
 from deepcore.common.resources import Memory
 from deepcore.proxy.run import ProxyRun
@@ -85,6 +85,7 @@ class CoresetMethod(abc.ABC):
         trains_on_val: a reference row whose `select` may hold validation rows; no selection may.
         draws_as: the name of the method whose random stream it draws from, to draw the same rows; None for
             its own.
+        reads_gaps: whether it can read logs in which a sample lacks a checkpoint (NaN in its trajectory).
     """
 
     record: str | None = None
@@ -98,6 +99,7 @@ class CoresetMethod(abc.ABC):
     uses_fraction: ClassVar[bool] = True
     trains_on_val: ClassVar[bool] = False
     draws_as: ClassVar[str | None] = None
+    reads_gaps: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.record is not None:
@@ -180,10 +182,13 @@ class CoresetMethod(abc.ABC):
 
     def label(self) -> str:
         """The name with the fields that differ from their defaults, as `--selection` accepts it."""
+        return self._named(frozenset())
+
+    def _named(self, without: frozenset[str]) -> str:
         changed = []
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.compare and value != field.default:
+            if field.compare and field.name not in without and value != field.default:
                 changed.append(f"{field.name}={value}")
         return self.name + (":" + ",".join(changed) if changed else "")
 
@@ -225,11 +230,13 @@ class ScoreMethod(CoresetMethod):
     Attributes:
         sampler: "top", "strata" or "beta", how the score is turned into a subset; None for the method's own.
         own_sampler: the published one.
+        chooses: fields that change what becomes of the score, never the score.
     """
 
     sampler: str | None = None
 
     own_sampler: ClassVar[str] = "top"
+    chooses: ClassVar[frozenset[str]] = frozenset({"record", "class_balanced", "sampler", "keep"})
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -260,9 +267,21 @@ class ScoreMethod(CoresetMethod):
     def score(self, run: ProxyRun) -> np.ndarray:
         """The scores, (N,) float64, aligned with `run.ids`."""
 
+    @property
+    def score_name(self) -> str:
+        """Name and fields of the score alone; logs that hold finished scores name them so."""
+        return self._named(self.chooses)
+
     def checked_scores(self, run: ProxyRun) -> np.ndarray:
-        """`score(run)`, refused where it is not one finite number per candidate."""
-        scores = np.asarray(self.score(run), dtype=np.float64)
+        """`score(run)`, refused where it is not one finite number per candidate; of a log that was made in
+        one pass, the finished score."""
+        held = run.own.scores
+        if held and self.score_name not in held:
+            raise MissingSignal(
+                f"{self.label()}: the log was made in one pass and holds finished scores only: "
+                f'{", ".join(held)}; record with mode="log" for others'
+            )
+        scores = np.asarray(held[self.score_name] if held else self.score(run), dtype=np.float64)
         if scores.shape != run.ids.shape:
             raise DeepcoreError(f"{self.name}: scores of shape {scores.shape} for {len(run.ids)} candidates")
         check_finite_scores(scores, run.ids, self.name)
