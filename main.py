@@ -6,11 +6,13 @@ import argparse
 import dataclasses
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from deepcore.cli.flags import FOLDER_FLAGS, IGNORED_FLAGS, PROXY_FLAGS, RECIPE_FLAGS, SETTING_FLAGS, parser
+
+MOST_JOBS = 1024  # more are a slip of the finger
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -29,6 +31,16 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """The command, without the handling of errors."""
+    early = early_pool(args)
+    try:
+        return run_with(args, early)
+    finally:
+        if early is not None:
+            early.close()
+
+
+def run_with(args: argparse.Namespace, early: Any) -> int:
+    """The command, with worker processes that were started already, or None."""
     from deepcore.common.checks import UsageError
     from deepcore.common.progress import Progress
     from deepcore.experiment.dry_run import describe
@@ -53,14 +65,19 @@ def run(args: argparse.Namespace) -> int:
             progress.say(f"--{flag} is ignored: {why}")
     data = load_data(args, progress.say)
     folder = Path(args.save_path)
+    devices = devices_of(args.gpu)
+    pool, jobs = pool_and_jobs(args, early, devices)
     harness = Harness(
         experiment(args, data),
         data,
         folder,
-        device=device(args.gpu),
+        device=devices[0],
         progress=progress,
         proxy_folder=args.proxy_run,
         compiled=args.compile,
+        jobs=jobs,
+        pool=pool,
+        devices=devices if len(devices) > 1 else (),
     )
     if args.dry_run:
         print("\n".join(describe(harness)))
@@ -203,25 +220,64 @@ def methods_of(args: argparse.Namespace) -> tuple[Any, ...]:
     return tuple(dict.fromkeys(chosen))
 
 
-def device(gpus: list[int] | None) -> Any:
-    """The torch device that --gpu asks for."""
+def devices_of(gpus: list[int] | None) -> tuple[Any, ...]:
+    """The torch devices that --gpu asks for, at least one."""
     import torch
 
     from deepcore.common.checks import UsageError
 
     if gpus is None:
-        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
-    if len(gpus) > 1:
-        raise UsageError(
-            "--gpu takes one device: a run trains on one; start another command for another seed"
-        )
-    if gpus[0] < 0:
-        return torch.device("cpu")
-    if gpus[0] >= torch.cuda.device_count():
-        raise UsageError(
-            f"--gpu {gpus[0]}: there are {torch.cuda.device_count()} CUDA devices; -1 is the CPU"
-        )
-    return torch.device(f"cuda:{gpus[0]}")
+        return (torch.device("cuda:0" if torch.cuda.is_available() else "cpu"),)
+    if any(gpu < 0 for gpu in gpus):
+        if len(gpus) > 1:
+            raise UsageError("--gpu: -1 is the CPU, and stands alone")
+        return (torch.device("cpu"),)
+    for gpu in gpus:
+        if gpu >= torch.cuda.device_count():
+            raise UsageError(
+                f"--gpu {gpu}: there are {torch.cuda.device_count()} CUDA devices; -1 is the CPU"
+            )
+    return tuple(torch.device(f"cuda:{gpu}") for gpu in dict.fromkeys(gpus))
+
+
+def early_pool(args: argparse.Namespace) -> Any:
+    """Worker processes, started before torch is imported here, where they are likely to be used; else None.
+
+    They import what they need meanwhile: the time until the first training hardly grows.
+    """
+    folder, trainings = Path(args.save_path or "."), args.num_exp * len(args.selection or ["CLD"])
+    if args.list or args.costs or args.dry_run or args.cluster or args.gpu not in (None, [-1]):
+        return None
+    jobs = args.jobs
+    if jobs is None:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        finished = len(list((folder / "rows").glob("*.json"))) if (folder / "rows").is_dir() else 0
+        jobs = min(cores, trainings) if trainings >= 3 and finished < trainings else 1
+    if not 1 < jobs <= MOST_JOBS:
+        return None
+    from deepcore.common.pools import LokyPool
+
+    return LokyPool(jobs, ("deepcore.experiment.tasks", "methods"))
+
+
+def pool_and_jobs(args: argparse.Namespace, early: Any, devices: Sequence[Any]) -> tuple[Any, int | None]:
+    """The pool to use if there is one, and the number of jobs; None for as many as pay."""
+    from deepcore.common.checks import UsageError
+
+    for flag in ("jobs", "jobs_per_gpu"):
+        value = getattr(args, flag)
+        if value is not None and not 1 <= value <= MOST_JOBS:
+            raise UsageError(f"--{flag} is {value}: it must be from 1 to {MOST_JOBS}")
+    gpus = [device for device in devices if device.type == "cuda"]
+    on_gpus = len(gpus) * args.jobs_per_gpu
+    if args.cluster:
+        from deepcore.common.pools import RayPool
+
+        pool = RayPool(args.cluster, args.jobs, gpus=1 / args.jobs_per_gpu if gpus else 0)
+        return pool, pool.slots
+    if on_gpus > 1:
+        return None, args.jobs or on_gpus
+    return early, args.jobs
 
 
 def listing() -> str:

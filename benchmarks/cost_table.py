@@ -58,7 +58,7 @@ def readme() -> str:
     """benchmarks/README.md with the tables between its styles as they are now."""
     paper = Scenario.paper()
     costs = costs_of(paper, "paper", "paper")
-    costs = [cost_of_record(r) for r in json.loads((RESULTS / "digits_costs.json").read_text())]
+    measured = [cost_of_record(r) for r in json.loads((RESULTS / "digits_costs.json").read_text())]
     found = [Phase(**record) for record in json.loads((RESULTS / "digits_phases.json").read_text())]
     here = {"table1_here": formula_table, "appendix_e_here": number_table}
     parts = {
@@ -66,7 +66,7 @@ def readme() -> str:
         "remarks": "\n".join(f"- {line}" for line in remarks(paper, costs, "paper", "paper")),
         "conventions": tables()["conventions.md"].strip(),
         **{name: text(costs_of(paper, "here", "consistent")).render("md") for name, text in here.items()},
-        "digits_costs": render_costs(costs, "md"),
+        "digits_costs": render_costs(measured, "md"),
         "digits_phases": render_phases(found, "md"),
     }
     return filled(README, "table", parts)

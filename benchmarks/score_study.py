@@ -117,7 +117,7 @@ def from_csv(text: str) -> list[Finding]:
 
 def findings(harness: Harness, seed: int) -> Iterator[Finding]:
     """Of every selection method of a harness under a seed, from what is stored."""
-    run = SeedRuns(harness, seed).of(CLD())
+    run = SeedRuns(harness.plan, harness.runtime, seed).of(CLD())
     properties = properties_of(run)
     percentiles = {name: 100 * (rankdata(value) - 0.5) / len(value) for name, value in properties.items()}
     for method in harness.plan.spec.methods:

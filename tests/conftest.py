@@ -21,3 +21,13 @@ def call(tmp_path, monkeypatch, capsys):
         return status, out.out, out.err
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def one_job(monkeypatch):
+    """A command in a test trains in the test's own process unless it says how many --jobs."""
+    import main
+    from deepcore.experiment import jobs
+
+    monkeypatch.setattr(main, "early_pool", lambda args: None)
+    monkeypatch.setattr(jobs, "cores", lambda: 1)

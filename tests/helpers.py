@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from deepcore.experiment.harness import Harness
-from deepcore.experiment.seed_runs import proxy_run
+from deepcore.experiment.seed_runs import SeedRuns, proxy_run
 from deepcore.proxy.run import ProxyRun
 from deepcore.proxy.signals import TRAJECTORIES, Signal, signals_from_logits
 
@@ -80,6 +80,11 @@ def proxy_of(harness: Harness, seed: int, repeat: int = 0) -> ProxyRun:
     """The proxy run of a seed of a harness, stored or trained now."""
     task = harness.plan.proxies[seed, repeat]
     return proxy_run(harness.plan, harness.runtime, harness.progress, task)
+
+
+def seed_runs(harness: Harness, seed: int = 0) -> SeedRuns:
+    """The proxy runs and selections of a seed of a harness."""
+    return SeedRuns(harness.plan, harness.runtime, seed)
 
 
 def online_run(labels: np.ndarray, **signals: np.ndarray) -> ProxyRun:

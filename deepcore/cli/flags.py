@@ -256,7 +256,28 @@ def _machine(p: Parser) -> None:
         nargs="+",
         type=int,
         metavar="ID",
-        help="CUDA device (default 0 where there is one, else the CPU; -1 is the CPU)",
+        help="CUDA device, or several for a job on each (default 0 where there is one, else the CPU; "
+        "-1 is the CPU)",
+    )
+    add(
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="trainings side by side, each in a process of its own (default: as many as pay on this machine; "
+        "1: none); the rows do not depend on it",
+    )
+    add(
+        "--jobs_per_gpu",
+        type=int,
+        default=1,
+        metavar="N",
+        help="jobs on each CUDA device, for small networks (default 1)",
+    )
+    add(
+        "--cluster",
+        metavar="ADDRESS",
+        help='run the jobs on Ray: "ray" for one on this machine, else the address of a cluster, such as '
+        "ray://HOST:10001 (needs pip install ray)",
     )
     add(
         "--compile",

@@ -6,6 +6,5 @@ from __future__ import annotations
 
 from deepcore.common.checks import DeepcoreError, Diverged, MissingSignal, StoredMismatch, UsageError
 from deepcore.common.progress import Progress
-from deepcore.common.seeding import stream
 
-__all__ = ["DeepcoreError", "Diverged", "MissingSignal", "Progress", "StoredMismatch", "UsageError", "stream"]
+__all__ = ["DeepcoreError", "Diverged", "MissingSignal", "Progress", "StoredMismatch", "UsageError"]

@@ -5,17 +5,22 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import functools
 import io
 import json
 import os
+import platform
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from deepcore.common.checks import StoredMismatch, UsageError
+
+LOCK, WORKERS_LOCK = ".lock", ".workers.lock"  # in the folder of an experiment
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -62,37 +67,69 @@ def check_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder for this process; a second process waits, and says for whom. SIGKILL releases the
-    lock."""
+    """Hold the folder for this process and its workers.
+
+    A second process waits, and says who holds the folder and since when. The lock ends with the process, also
+    when it is killed; workers that outlive it for a moment are waited for.
+
+    Raises:
+        UsageError: the folder cannot be written.
+    """
     check_folder(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle = open(folder / ".lock", "a+")  # noqa: SIM115 (held for the whole block)
+        handle = open(folder / LOCK, "a+")  # noqa: SIM115 (held for the whole block)
+        workers = open(folder / WORKERS_LOCK, "a+")  # noqa: SIM115 (likewise)
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise
         raise UsageError(
             f"{folder} cannot be written ({error.strerror}): give --save_path a folder of yours"
         ) from None
-    with handle:
+    with handle, workers:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             handle.seek(0)
-            print(
-                f"waiting for process {handle.read().strip() or '?'}, which is using {folder}",
-                file=sys.stderr,
-            )
+            print(f"waiting: {folder} is held by {_holder(handle.read())}", file=sys.stderr, flush=True)
             fcntl.flock(handle, fcntl.LOCK_EX)
+        fcntl.flock(workers, fcntl.LOCK_EX)  # workers of a killed command, which are about to end
+        fcntl.flock(workers, fcntl.LOCK_UN)
         handle.truncate(0)
-        handle.write(str(os.getpid()))
+        since = time.strftime("%Y-%m-%d %H:%M:%S")
+        command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+        handle.write(
+            json.dumps({"pid": os.getpid(), "host": platform.node(), "since": since, "command": command})
+        )
         handle.flush()
         yield
+
+
+def _holder(content: str) -> str:
+    """Who holds a lock, from what it wrote there."""
+    try:
+        held = json.loads(content)
+        return f"process {held['pid']} on {held['host']} since {held['since']} ({held['command'][:200]})"
+    except (ValueError, TypeError, KeyError):  # it was about to write, or is of another version
+        return f"process {content.strip() or '?'}"
+
+
+@functools.cache
+def share_lock(folder: Path) -> BinaryIO | None:
+    """Hold the folder as a worker does until this process ends: nobody else begins before that."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = open(folder / WORKERS_LOCK, "ab")  # noqa: SIM115 (held until the end of the process)
+    fcntl.flock(handle, fcntl.LOCK_SH)
+    return handle
 
 
 def remove_leftovers(folder: Path, parts: Iterable[str]) -> None:
     """Delete the temporary files of `write_bytes` that a killed process left in `folder` itself and anywhere
     below its `parts`; what else lies in `folder` is not ours. Call it with the lock held."""
     name = ".*.[0-9]*.tmp"
-    for path in [*folder.glob(name), *(path for part in parts for path in (folder / part).rglob(name))]:
+    for path in [
+        *folder.glob(name),
+        *folder.glob(".device-*.lock"),
+        *(path for part in parts for path in (folder / part).rglob(name)),
+    ]:
         path.unlink(missing_ok=True)

@@ -74,6 +74,14 @@ class Meter:
         self.seconds.update(state["seconds"])
         self.peak_bytes = state["peak_bytes"]
 
+    def add(self, other: Meter) -> None:
+        """Take over what another meter counted."""
+        for kind, count in other.passes.items():
+            self.passes[kind] += count
+        for phase, seconds in other.seconds.items():
+            self.seconds[phase] = self.seconds.get(phase, 0.0) + seconds
+        self.peak_bytes = max(self.peak_bytes, other.peak_bytes)
+
     def _synchronise(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)

@@ -56,3 +56,19 @@ class Progress:
                 )
                 stack.enter_context(bar)
             yield advance
+
+
+class Lines(Progress):
+    """Keeps the lines for somebody else to print: what a worker has to say.
+
+    Attributes:
+        said: the lines.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(quiet=True)
+        self.said: list[str] = []
+
+    def say(self, line: str) -> None:
+        """Keep it."""
+        self.said.append(line)

@@ -30,6 +30,11 @@ class Relabelled:
         """Of one input."""
         return self.rows.shape
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether several threads may read it."""
+        return getattr(self.rows, "in_memory", False)
+
     def __len__(self) -> int:
         return len(self.rows)
 

@@ -77,6 +77,8 @@ class TensorRows:
         augmentation: applied when `batches` gets an augment_seed; None for data that know none.
     """
 
+    in_memory = True  # several threads may read it
+
     def __init__(
         self,
         inputs: torch.Tensor,
@@ -97,6 +99,10 @@ class TensorRows:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without the copies on devices: a worker process makes its own."""
+        return {**self.__dict__, "_on_device": {}}
 
     def batches(
         self, groups: Sequence[np.ndarray], *, device: torch.device, augment_seed: int | None = None

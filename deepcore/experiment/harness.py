@@ -1,32 +1,34 @@
-"""Runs a plan: proxy runs, selections, target trainings, rows."""
+"""Runs a plan: its proxy runs and cells as tasks, side by side where there is room, into result rows."""
 
 from __future__ import annotations
 
+import concurrent.futures
+import contextlib
 import dataclasses
-import time
-import traceback
-from collections.abc import Callable
+import functools
+import uuid
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 
 import torch
 
-from deepcore.common.checks import DeepcoreError, StoredMismatch
 from deepcore.common.files import locked, remove_leftovers
+from deepcore.common.pools import LokyPool, Pool, SerialPool
 from deepcore.common.progress import Progress
 from deepcore.data.record import LabeledData
-from deepcore.experiment.noise_record import noise_record
-from deepcore.experiment.plan import Cell, Runtime, make_plan
-from deepcore.experiment.preflight import check_methods, check_resources
-from deepcore.experiment.provenance import provenance
+from deepcore.experiment.jobs import jobs_that_pay
+from deepcore.experiment.plan import Cell, ProxyTask, Runtime, make_plan
+from deepcore.experiment.preflight import ProxyState, check_methods, check_resources, proxy_states
 from deepcore.experiment.rows import ResultRow, RowStore
-from deepcore.experiment.seed_runs import SeedRuns, proxy_costs, recorded_by
 from deepcore.experiment.spec import ExperimentSpec
-from deepcore.experiment.target import Target, train_target
-from deepcore.selection.training_set import TrainingSet
+from deepcore.experiment.tasks import Done, Task, Work, failed_row, run_in_worker, run_task
+from deepcore.experiment.waiting import Waiting
 from deepcore.training.compiling import check_compiler
 from deepcore.training.precision import check_precision
 
 PARTS = ("proxies", "selections", "rows")  # of the folder of an experiment
+PRELOAD = ("deepcore.experiment.tasks", "methods")  # what a worker imports as it starts
 
 
 class Harness:
@@ -40,6 +42,10 @@ class Harness:
         progress: lines and bars for the user.
         proxy_folder: a stored proxy run to use instead of looking in `folder`; may contain {seed}.
         compiled: run the networks through torch.compile; rows do not depend on it, and say it.
+        jobs: trainings that run side by side, each in a process of its own; None for as many as pay; 1 for
+            this process alone. Rows do not depend on it.
+        pool: worker processes that were started already, or those of a cluster; closed when the run ends.
+        devices: GPUs that worker processes divide among themselves.
 
     Attributes:
         plan: what will be done, computed once.
@@ -60,14 +66,18 @@ class Harness:
         progress: Progress,
         proxy_folder: str | None = None,
         compiled: bool = False,
+        jobs: int | None = 1,
+        pool: Pool | None = None,
+        devices: tuple[torch.device, ...] = (),
     ) -> None:
         check_precision(spec.target.precision, device)
         if compiled:
             check_compiler(device)
         self.plan = make_plan(spec, data)
-        self.runtime = Runtime(folder, device, proxy_folder, compiled)
+        self.runtime = Runtime(folder, device, proxy_folder, compiled, devices)
         self.progress = progress
         self.rows = RowStore(folder / "rows")
+        self._jobs, self._pool = jobs, pool
         self._said: set[str] = set()
         check_methods(self.plan)
 
@@ -81,112 +91,89 @@ class Harness:
         Raises:
             StoredMismatch: something stored is damaged or does not fit; nothing was overwritten.
             UsageError: memory or disk would not do; nothing was begun.
+            WorkerLost: a worker process was killed; finished rows stay.
             OSError: the disk is full or cannot be written; finished rows stay.
         """
-        with locked(self.runtime.folder):
+        with contextlib.ExitStack() as stack:
+            if self._pool is not None:
+                stack.callback(self._pool.close)
+            stack.enter_context(locked(self.runtime.folder))
             remove_leftovers(self.runtime.folder, PARTS)
-            pending = self.pending()
-            check_resources(self.plan, self.runtime, pending)
-            rows = []
+            rows = {cell: self.rows.finished(self.plan.blank_row(cell)) for cell in self.plan.cells}
+            twins: dict[str, list[Cell]] = {}  # cells whose resolved fields give the same row
+            for cell, row in rows.items():
+                if row is None:
+                    twins.setdefault(self.plan.blank_row(cell).fingerprint, []).append(cell)
+            pending = [cells[0] for cells in twins.values()]
+            states = proxy_states(self.plan, self.runtime, pending)
+            proxies = [state.task for state in states if state.state != "found"]
+            self._say_found(states)
+            pool = self._choose_pool(pending, proxies)
+            stack.callback(pool.close)
+            check_resources(self.plan, self.runtime, pending, states, jobs=pool.slots)
             with self.progress.bar(len(pending), "targets") as advance:
-                for seed in self.plan.spec.seeds:
-                    rows += self._run_seed(seed, advance)
-            return rows
+                for row in self._run_tasks(pool, pending, proxies):
+                    for twin in twins[row.fingerprint]:
+                        rows[twin] = dataclasses.replace(row, label=twin.method.label())
+                    self._tell(row)
+                    advance()
+            return [row for row in rows.values() if row is not None]
 
-    def _run_seed(self, seed: int, advance: Callable[[], None]) -> list[ResultRow]:
-        runs = SeedRuns(self.plan, self.runtime, self.progress, seed)
-        rows = []
-        for cell in self.plan.cells:
-            if cell.seed != seed:
-                continue
-            row = self.rows.finished(self.plan.blank_row(cell))
-            if row is None:
-                try:
-                    row = self._run_cell(cell, runs)
-                except (StoredMismatch, OSError):
-                    raise
-                except Exception as error:
-                    row = self._failed(cell, error)
-                self.rows.save(row)
-                self._tell(row)
-                advance()
-            rows.append(row)
-        return rows
+    def _choose_pool(self, cells: Sequence[Cell], proxies: Sequence[ProxyTask]) -> Pool:
+        """The workers at hand, new ones, or this process."""
+        jobs = self._jobs
+        if jobs is None:
+            jobs = jobs_that_pay(self.plan, cells, proxies) if self.runtime.device.type == "cpu" else 1
+        if not cells or (jobs == 1 and (self._pool is None or self._jobs is None)):
+            return SerialPool()
+        pool = self._pool or LokyPool(jobs, PRELOAD)
+        self.progress.say(f"{pool.slots} trainings side by side (--jobs)")
+        return pool
 
-    def _run_cell(self, cell: Cell, runs: SeedRuns) -> ResultRow:
-        """Select, train a fresh target on the selection, test it once."""
-        run = runs.of(cell.method)
-        selected = runs.selected(cell.method, cell.fraction)
-        blank = self.plan.blank_row(cell)
-        target = self._train_target(cell, selected.training_set, f"target-{blank.fingerprint}")
-        proxy = proxy_costs(run, cell.method.repeat_epochs)
-        flipped = self.plan.seeds[cell.seed].flipped
-        return dataclasses.replace(
-            blank,
-            k=selected.training_set.size,
-            epochs=target.length.epochs,
-            steps=target.length.steps,
-            accuracy=target.accuracy,
-            class_accuracy=target.class_accuracy,
-            passes={**proxy["passes"], "target": target.meter.passes},
-            flops_per_example={**proxy["flops_per_example"], "target": target.flops},
-            proxy_run=run.folder.name if run.folder else None,
-            recorded=dataclasses.asdict(recorded_by(run)),
-            signal_bytes=selected.signal_bytes,
-            notes=list(selected.selection.notes),
-            label_noise=noise_record(self.plan.spec.label_noise, flipped, run.ids, selected.selection),
-            measured={
-                "seconds": {
-                    **proxy["seconds"],
-                    "score": selected.score_seconds,
-                    "select": selected.select_seconds,
-                    **target.meter.seconds,
-                },
-                "peak_bytes": {
-                    **proxy["peak_bytes"],
-                    **selected.peak_bytes,
-                    "target": target.meter.peak_bytes,
-                },
-                "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            },
-            provenance=provenance(
-                self.runtime.device, threads=target.threads, compiled=self.runtime.compiled
-            ),
-        )
+    def _run_tasks(
+        self, pool: Pool, cells: Sequence[Cell], proxies: Sequence[ProxyTask]
+    ) -> Iterator[ResultRow]:
+        """The rows of `cells` as they are finished. A cell is begun when the proxy runs that it reads are
+        there; it fails with the error of one that could not be had."""
+        work = Work(self.plan, self.runtime, uuid.uuid4().hex, torch.get_num_threads())
+        handle = pool.share(work)
+        waiting = Waiting(cells, proxies, longest_first=not pool.is_here)
+        running: dict[Future, Task] = {}
+        while waiting or running:
+            while len(running) < pool.slots and (task := waiting.next(seed_by_seed=pool.is_here)) is not None:
+                running[self._submit(pool, handle, task, waiting)] = task
+            finished, _ = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
+            for future in finished:
+                task, done = running.pop(future), future.result()
+                for line in done.lines:
+                    self._say_once(line)
+                if done.stop is not None:
+                    raise done.stop
+                if isinstance(task, Cell):
+                    yield done.row
+                    continue
+                for cell in waiting.release(task, failed=done.error is not None):
+                    row = failed_row(work, cell, done.error)
+                    self.rows.save(row)
+                    yield row
 
-    def _train_target(self, cell: Cell, training_set: TrainingSet, name: str) -> Target:
-        """A fresh target network on `training_set`; `name` is of its checkpoint."""
-        return train_target(
-            cell.net,
-            self.plan.seeds[cell.seed].data,
-            training_set,
-            self.plan.spec.target,
-            seed=cell.seed,
-            device=self.runtime.device,
-            checkpoint=self.runtime.folder / f"{name}.pt",
-            progress=self.progress,
-            note=self._say_once,
-            compiled=self.runtime.compiled,
-        )
+    def _submit(self, pool: Pool, handle: object, task: Task, waiting: Waiting) -> Future[Done]:
+        if pool.is_here:
+            return pool.submit(run_task, handle, task, self.progress)
+        spare = isinstance(task, ProxyTask) and waiting.proxies_left() < pool.slots
+        return pool.submit(functools.partial(run_in_worker, overlapped=spare), handle, task)
+
+    def _say_found(self, states: Sequence[ProxyState]) -> None:
+        for task, _, _, folder in states:
+            if folder is not None:
+                which = f"repeat {task.repeat} of the proxy" if task.repeat else "proxy"
+                self.progress.say(f"seed {task.seed}: {which} found in {folder}")
 
     def _say_once(self, note: str) -> None:
         """A line that need not be read twice."""
         if note not in self._said:
             self._said.add(note)
             self.progress.say(note)
-
-    def _failed(self, cell: Cell, error: Exception) -> ResultRow:
-        """The row of a cell that did not come to an end."""
-        known = isinstance(error, DeepcoreError)
-        detail = str(error) if known else "".join(traceback.format_exception(error)).strip()
-        finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        return dataclasses.replace(
-            self.plan.blank_row(cell),
-            status="failed",
-            error=detail,
-            measured={"finished": finished},
-            provenance=provenance(self.runtime.device, compiled=self.runtime.compiled),
-        )
 
     def _tell(self, row: ResultRow) -> None:
         size = "" if row.fraction is None else f" {100 * row.fraction:.10g}%"

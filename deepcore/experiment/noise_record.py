@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
 
 from deepcore.data.label_noise import LabelNoise
 from deepcore.selection.selection import Selection
@@ -33,6 +32,8 @@ def noise_record(
     wrong = np.isin(ids, flipped)
     auroc = None
     if selection.scores is not None and wrong.any() and not wrong.all():
+        from sklearn.metrics import roc_auc_score  # a second to import, for few commands
+
         auroc = float(roc_auc_score(wrong, selection.scores))
     kept = int(np.isin(selection.rows, flipped).sum())
     return {"train": noise.train, "val": noise.val, "flipped": len(flipped), "kept": kept, "auroc": auroc}

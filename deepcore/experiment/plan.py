@@ -77,12 +77,14 @@ class Runtime:
         device: where networks and data live.
         proxy_folder: a stored proxy run to use instead of looking in `folder`; may contain {seed}.
         compiled: run the networks through torch.compile.
+        devices: the GPUs that worker processes divide among themselves; empty for `device` alone.
     """
 
     folder: Path
     device: torch.device
     proxy_folder: str | None = None
     compiled: bool = False
+    devices: tuple[torch.device, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -26,11 +26,12 @@ SAVING = 640  # bytes a candidate while a selection and its scores are written
 
 class ProxyState(NamedTuple):
     """A proxy run that pending rows read, and its state: "found", "to resume" or "to train"; `disk` is the
-    bytes that it is still to write."""
+    bytes that it is still to write; `folder` is where it is, if it was found."""
 
     task: ProxyTask
     state: str
     disk: int
+    folder: Path | None = None
 
 
 class Need(NamedTuple):
@@ -68,11 +69,28 @@ def check_methods(plan: Plan) -> None:
                 chosen.check(of_seed.pool, spec.proxy.epochs)
 
 
-def check_resources(plan: Plan, runtime: Runtime, pending: Sequence[Cell]) -> None:
-    """What is still to be run fits into the memory and onto the disk, by estimate; else a UsageError."""
-    for need in needs(plan, runtime, pending, proxy_states(plan, runtime, pending)):
+def check_resources(
+    plan: Plan,
+    runtime: Runtime,
+    pending: Sequence[Cell],
+    proxies: Sequence[ProxyState],
+    *,
+    jobs: int = 1,
+) -> None:
+    """What is still to be run fits into the memory and onto the disk, by estimate; else a UsageError.
+
+    Args:
+        plan, runtime: the experiment.
+        pending: cells without a row.
+        proxies: the proxy runs that they read.
+        jobs: tasks side by side on this machine; each may be the largest.
+    """
+    for need in needs(plan, runtime, pending, proxies):
+        at_once = need._replace(needed=jobs * need.needed) if jobs > 1 and need.place != "disk" else need
         if not need.fits:
             raise UsageError(f"{need}: {need.remedy}")
+        if not at_once.fits:
+            raise UsageError(f"{jobs} at once: {at_once}: give fewer --jobs, or {need.remedy}")
 
 
 def needs(
@@ -120,7 +138,7 @@ def _state(plan: Plan, runtime: Runtime, task: ProxyTask, features: int) -> Prox
     recording = task.recording
     store = find_stored(runtime.folder / "proxies", task.spec, recording)
     if store and (store.is_done or store.has_diverged):
-        return ProxyState(task, "found", 0)
+        return ProxyState(task, "found", 0, store.folder)
     split = plan.seeds[task.seed].split
     n, q = len(split.train), len(split.val)
     width = {Signal.LOGITS: plan.data.num_classes, Signal.FEATURES: features}

@@ -6,7 +6,6 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from deepcore.common.checks import DeepcoreError
 from deepcore.common.progress import Progress
 from deepcore.experiment.plan import Plan, ProxyTask, Runtime
 from deepcore.proxy.engine import load_named, obtain_proxy
@@ -18,13 +17,15 @@ from deepcore.selection.method import CoresetMethod
 from deepcore.selection.needs import reads_proxy
 from deepcore.selection.scored import Scores, Selected, select_and_save
 
+QUIET = Progress(quiet=True)
+
 
 class SeedRuns:
     """The proxy runs of a seed, found or trained when first needed, and the selections made from them."""
 
-    def __init__(self, plan: Plan, runtime: Runtime, progress: Progress, seed: int) -> None:
-        self.plan, self.runtime, self.progress, self.seed = plan, runtime, progress, seed
-        self._proxies: dict[int, ProxyRun | DeepcoreError] = {}
+    def __init__(self, plan: Plan, runtime: Runtime, seed: int) -> None:
+        self.plan, self.runtime, self.seed = plan, runtime, seed
+        self._proxies: dict[int, ProxyRun] = {}
         self._selected: dict[tuple[CoresetMethod, float | None], Selected] = {}
         self._scores: Scores = {}
 
@@ -33,22 +34,17 @@ class SeedRuns:
         it reads none."""
         if not reads_proxy(method):
             return self.plan.seeds[self.seed].pool
-        run = self._proxy(0)
-        repeats = tuple(self._proxy(repeat) for repeat in range(1, method.repeats_needed))
+        run = self.proxy(0)
+        repeats = tuple(self.proxy(repeat) for repeat in range(1, method.repeats_needed))
         return dataclasses.replace(run, repeats=repeats, device=self.runtime.device)
 
-    def _proxy(self, repeat: int) -> ProxyRun:
-        """One divergence fails every row that needs the run, without another try."""
+    def proxy(self, repeat: int, progress: Progress = QUIET, *, overlapped: bool = False) -> ProxyRun:
+        """The seed's proxy run, or one of its short repeats: stored, or trained now."""
         if repeat not in self._proxies:
-            try:
-                task = self.plan.proxies[self.seed, repeat]
-                self._proxies[repeat] = proxy_run(self.plan, self.runtime, self.progress, task)
-            except DeepcoreError as error:
-                self._proxies[repeat] = error
-        run = self._proxies[repeat]
-        if isinstance(run, DeepcoreError):
-            raise run
-        return run
+            task = self.plan.proxies[self.seed, repeat]
+            run = proxy_run(self.plan, self.runtime, progress, task, overlapped=overlapped)
+            self._proxies[repeat] = run
+        return self._proxies[repeat]
 
     def selected(self, method: CoresetMethod, fraction: float | None) -> Selected:
         """The selection of a method at a fraction, made once for all target networks."""
@@ -69,7 +65,9 @@ class SeedRuns:
         return self._selected[method, fraction]
 
 
-def proxy_run(plan: Plan, runtime: Runtime, progress: Progress, task: ProxyTask) -> ProxyRun:
+def proxy_run(
+    plan: Plan, runtime: Runtime, progress: Progress, task: ProxyTask, *, overlapped: bool = False
+) -> ProxyRun:
     """A proxy run of the plan: stored, or trained now."""
     if runtime.proxy_folder is not None and not task.repeat:
         folder = Path(runtime.proxy_folder.replace("{seed}", str(task.seed)))
@@ -87,6 +85,7 @@ def proxy_run(plan: Plan, runtime: Runtime, progress: Progress, task: ProxyTask)
             say=progress.say,
             progress=lambda epoch: step(),
             compiled=runtime.compiled,
+            overlapped=overlapped,
         )
 
 

@@ -48,6 +48,7 @@ def obtain_proxy(
     say: Callable[[str], None] = lambda line: None,
     progress: Callable[[int], None] = lambda epoch: None,
     compiled: bool = False,
+    overlapped: bool = False,
 ) -> ProxyRun:
     """The proxy run of `spec` with at least `recording`: a stored one in `folder`, else trained there.
 
@@ -61,6 +62,8 @@ def obtain_proxy(
         say: receives one line about what is done.
         progress: called with the number of epochs done.
         compiled: train through torch.compile; it is the same run.
+        overlapped: record an epoch while the next one trains, where that can be done: data in memory, a CPU,
+            not compiled. It is the same run.
 
     Raises:
         Diverged: losses that are not finite, now or when it was trained.
@@ -88,7 +91,10 @@ def obtain_proxy(
     verb = "resumes" if store.state_path.exists() else "trains"
     length = f"{spec.epochs} epochs" + (f" of {spec.train.epochs}" if spec.stop else "")
     say(f"seed {spec.seed}: {which} {spec.net} {verb}, {length} on {len(split.train):,} rows")
-    _train_into(store, data, split, spec, recording, device, progress, compiled)
+    overlapped = (
+        overlapped and getattr(data.train, "in_memory", False) and device.type == "cpu" and not compiled
+    )
+    _train_into(store, data, split, spec, recording, device, progress, compiled, overlapped)
     return store.load()
 
 
@@ -148,6 +154,7 @@ def _train_into(
     device: torch.device,
     progress: Callable[[int], None],
     compiled: bool,
+    overlapped: bool,
 ) -> None:
     """Train, record and close the run, from wherever its checkpoint left it."""
     seed = seeding.key(spec.seed, "proxy", *([spec.repeat] if spec.repeat else []))
@@ -155,7 +162,7 @@ def _train_into(
     flops = flops_per_example(net, data.train.shape)
     if compiled:
         compile_body(net)
-    meter = Meter(device)
+    meter, recording_meter = Meter(device), Meter(device)
     recorder = Recorder(
         store,
         data.train,
@@ -164,8 +171,9 @@ def _train_into(
         epochs=spec.epochs,
         num_classes=data.num_classes,
         device=device,
-        meter=meter,
+        meter=recording_meter,
         precision=spec.train.precision,
+        overlapped=overlapped,
     )
     try:
         with meter.peak(), threads_for(flops["forward"]):
@@ -181,10 +189,13 @@ def _train_into(
                 stop=spec.stop,
                 checkpoint=Checkpoint(store.state_path),
                 progress=progress,
+                overlapped=overlapped,
             )
     except Diverged as error:
         which = f"repeat {spec.repeat} of the proxy" if spec.repeat else "the proxy"
         message = f"{which} {spec.net} of seed {spec.seed} diverged: {error}"
+        meter.add(recording_meter)
         store.set_diverged(message, meter.state())
         raise Diverged(message) from None
+    meter.add(recording_meter)
     store.finish({**meter.state(), "steps": result.steps, "flops_per_example": flops})

@@ -41,9 +41,11 @@ class Recorder(Hook):
         device: torch.device,
         meter: Meter,
         precision: str = "fp32",
+        overlapped: bool = False,
     ) -> None:
         self.store, self.data, self.split, self.recording = store, data, split, recording
         self.epochs, self.device, self.meter, self.precision = epochs, device, meter, precision
+        self.overlapped = overlapped
         n = len(split.train)
         self.labels = torch.from_numpy(data.labels[split.train]).to(device)
         self.val_labels = torch.from_numpy(data.labels[split.val]).to(device)
@@ -54,6 +56,8 @@ class Recorder(Hook):
         self.positions: list[np.ndarray] = []
         self.online = {signal: torch.empty(n, device=device) for signal in recording.online}
         self.before: dict[str, torch.Tensor] = {}  # per mode, the logits of the checkpoint before
+        self.closed: dict[Signal, np.ndarray] = {}  # the online row of the epoch that ended last
+        self.closed_before = torch.empty(0)  # and the logits after it
 
     def begin(self, net: Net) -> None:
         """Row 0: the untrained network on all candidates (for both modes) and on the validation rows."""
@@ -93,14 +97,23 @@ class Recorder(Hook):
         self.positions.append(positions)
         self.filled = part.stop
 
+    def close_epoch(self, epoch: int) -> None:
+        """Turn what is left in the buffer into signals, and keep row `epoch` of the online ones."""
+        if not self.recording.online:
+            return
+        with self.meter.timed("record"):
+            self._flush()
+            self.closed = {signal: value.cpu().numpy().copy() for signal, value in self.online.items()}
+            if self.overlapped and "online" in self.before:
+                self.closed_before = self.before["online"].clone()
+
     def epoch_end(self, net: Net, epoch: int) -> None:
         """Write row `epoch`, and the final arrays when it is the last."""
         r = self.recording
         final = r.final if epoch == self.epochs else frozenset()
         with self.meter.timed("record"):
             if r.online:
-                self._flush()
-                self._write("online", epoch, self.online)
+                self._write("online", epoch, self.closed)
             if r.post_epoch or final:
                 kind = "record" if r.post_epoch else "encode"
                 values = self._pass(
@@ -112,12 +125,17 @@ class Recorder(Hook):
             self.store.write_last_layer(net.head.weight, net.head.bias)
 
     def state(self) -> dict:
-        """The logits of the checkpoint before, where KL_STEP needs them."""
-        return {"before": self.before}
+        """The logits of the checkpoint before, where KL_STEP needs them, and what was counted here."""
+        before = dict(self.before)
+        if self.overlapped and "online" in before:
+            before["online"] = self.closed_before
+        return {"before": before, "meter": self.meter.state()}
 
     def load(self, state: dict) -> None:
-        """Take over `state` from a checkpoint."""
+        """Take over `state` from a checkpoint; one of version 0.1 has all counts in the training's meter."""
         self.before = {mode: z.to(self.device) for mode, z in state["before"].items()}
+        if "meter" in state:
+            self.meter.load(state["meter"])
 
     def _flush(self) -> None:
         """Turn the buffered logits into signals at their rows' places."""
@@ -194,10 +212,10 @@ class Recorder(Hook):
                     writer((logits if signal is Signal.LOGITS else features).cpu().numpy())
         return values
 
-    def _write(self, mode: str, t: int, values: Mapping[Signal, torch.Tensor]) -> None:
+    def _write(self, mode: str, t: int, values: Mapping[Signal, torch.Tensor | np.ndarray]) -> None:
         """Row t of `values`; a loss that is not finite stops the run before anything of row t counts."""
         for signal, value in values.items():
-            row = value.cpu().numpy()
+            row = value.cpu().numpy() if isinstance(value, torch.Tensor) else value
             if signal is Signal.LOSS and not np.isfinite(row).all():
                 raise Diverged(f"the {mode} losses after epoch {t} are not finite: lower --lr")
             self.store.write_row(f"{mode}_{signal.value}", self.recording.rows(t) - 1, row)

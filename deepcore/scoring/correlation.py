@@ -9,7 +9,6 @@ checkpoints, so that a result depends neither on the block that a sample falls i
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import rankdata
 
 from deepcore.common.checks import UsageError
 
@@ -49,6 +48,8 @@ def standardise(losses: np.ndarray, correlation: str = "pearson") -> tuple[np.nd
     flat = does_not_vary(losses)
     z = np.diff(losses, axis=0)
     if correlation == "spearman":
+        from scipy.stats import rankdata  # a second to import, for one option
+
         z = rankdata(z, axis=0)
     z -= z.mean(axis=0)
     z[:, flat] = 0.0

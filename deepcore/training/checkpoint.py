@@ -19,6 +19,18 @@ if TYPE_CHECKING:
     from deepcore.training.hooks import Hook
 
 
+def training_state(
+    net: Net, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler, meter: Meter
+) -> dict:
+    """What a training goes on from, but for the hooks' part; it refers to the live tensors."""
+    return {
+        "net": net.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "scaler": scaler.state_dict(),
+        "meter": meter.state(),
+    }
+
+
 class Checkpoint:
     """Saves network, optimiser, loss scaling, hooks and meter after an epoch, atomically, and restores them.
 
@@ -32,28 +44,18 @@ class Checkpoint:
         self.every_seconds = every_seconds
         self._last = time.monotonic()
 
-    def save(
-        self,
-        epoch: int,
-        net: Net,
-        optimizer: torch.optim.Optimizer,
-        scaler: torch.amp.GradScaler,
-        hooks: Sequence[Hook],
-        meter: Meter,
-    ) -> None:
-        """Record that `epoch` epochs are done, if it is time."""
+    def save(self, epoch: int, state: dict, hooks: Sequence[Hook]) -> None:
+        """Record that `epoch` epochs are done, if it is time.
+
+        Args:
+            epoch: 1..T.
+            state: `training_state` after that epoch.
+            hooks: asked for theirs.
+        """
         if time.monotonic() - self._last < self.every_seconds:
             return
-        state = {
-            "epoch": epoch,
-            "net": net.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "scaler": scaler.state_dict(),
-            "hooks": [hook.state() for hook in hooks],
-            "meter": meter.state(),
-        }
         buffer = io.BytesIO()
-        torch.save(state, buffer)
+        torch.save({"epoch": epoch, **state, "hooks": [hook.state() for hook in hooks]}, buffer)
         write_bytes(self.path, buffer.getvalue())
         self._last = time.monotonic()
 

@@ -18,11 +18,16 @@ class Hook:
         """After each step, with that step's outputs: positions into the epoch's rows (B,), logits (B, C),
         features (B, D), both float32 on the device. Reading their values here would halt a GPU's queue."""
 
+    def close_epoch(self, epoch: int) -> None:
+        """After the last step of epoch 1..T: take over what its steps gave, before the next epoch begins."""
+
     def epoch_end(self, net: Net, epoch: int) -> None:
-        """After epoch 1..T."""
+        """After epoch 1..T. In an overlapped training the next epoch may be under way already, and `net` is a
+        copy of the network as it was."""
 
     def state(self) -> dict:
-        """What the hook needs to go on after `epoch_end`: tensors and plain values."""
+        """What the hook needs to go on after `epoch_end`: tensors and plain values. Asked after `epoch_end`,
+        for the epoch that it was called with."""
         return {}
 
     def load(self, state: dict) -> None:

@@ -16,6 +16,7 @@ from deepcore.common.meter import Meter
 from deepcore.data.record import Rows
 from deepcore.nets.net import Net
 from deepcore.training.checkpoint import Checkpoint
+from deepcore.training.epoch_ends import EpochEnds
 from deepcore.training.hooks import Hook
 from deepcore.training.precision import check_precision, forward, make_scaler
 from deepcore.training.schedule import Schedule, batch_bounds, lr_at
@@ -47,6 +48,7 @@ def train(
     stop: int | None = None,
     checkpoint: Checkpoint | None = None,
     progress: Callable[[int], None] = lambda epoch: None,
+    overlapped: bool = False,
 ) -> TrainResult:
     """Train `net` in place with cross-entropy on `rows` of `data`.
 
@@ -69,6 +71,8 @@ def train(
         stop: epochs after which to stop before the end, the schedule being that of the whole length.
         checkpoint: where to save after epochs, and to resume from if it holds something.
         progress: called with the number of epochs done.
+        overlapped: the hooks and the checkpoint of an epoch run in a thread of their own while the next epoch
+            trains; for data in memory, on a CPU. The result is the same.
 
     Raises:
         Diverged: an epoch's losses are not finite; the message names the epoch.
@@ -88,16 +92,18 @@ def train(
     if start == 0:
         for hook in hooks:
             hook.begin(net)
-    for epoch in range(start, epochs):
-        with meter.timed("train"), seeding.global_stream(seed, "dropout", epoch):
-            loss = _run_epoch(net, optimizer, scaler, spec.precision, source.epoch(epoch), hooks, meter)
-        if not math.isfinite(loss):
-            raise Diverged(f"the losses of epoch {epoch + 1} are not finite: lower --lr (it is {spec.lr:g})")
-        for hook in hooks:
-            hook.epoch_end(net, epoch + 1)
-        if checkpoint:
-            checkpoint.save(epoch + 1, net, optimizer, scaler, hooks, meter)
-        progress(epoch + 1)
+    with EpochEnds(hooks, checkpoint, overlapped=overlapped) as ends:
+        for epoch in range(start, epochs):
+            with meter.timed("train"), seeding.global_stream(seed, "dropout", epoch):
+                loss = _run_epoch(net, optimizer, scaler, spec.precision, source.epoch(epoch), hooks, meter)
+            if not math.isfinite(loss):
+                ends.wait()
+                raise Diverged(
+                    f"the losses of epoch {epoch + 1} are not finite: lower --lr (it is {spec.lr:g})"
+                )
+            ends.run(epoch + 1, net, optimizer, scaler, meter)
+            progress(epoch + 1)
+        ends.wait()
     return TrainResult(epochs, min(schedule.steps, epochs * per_epoch))
 
 

@@ -349,5 +349,5 @@ def test_an_error_of_several_lines_is_printed_as_one(call, monkeypatch):
     def fail(*args, **options):
         raise UsageError("no\n  server\n")
 
-    monkeypatch.setattr("deepcore.data.load", fail)
+    monkeypatch.setattr("deepcore.data.datasets.load", fail)
     assert call(*FAST) == (2, "", "error: no server\n")

@@ -72,9 +72,9 @@ def test_workers_that_were_killed_are_an_error_and_then_replaced(tmp_path):
 
 ENDS = """
 import multiprocessing, sys, time
-from deepcore import train
+from deepcore.training import loop
 ending = sys.argv.pop()
-real = train._run_epoch
+real = loop._run_epoch
 
 def watched(*args):
     loss = real(*args)
@@ -83,7 +83,7 @@ def watched(*args):
         raise OSError("the disk is gone")
     time.sleep(60)
 
-train._run_epoch = watched
+loop._run_epoch = watched
 import main
 sys.exit(main.main(sys.argv[1:]))
 """

@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
-from helpers import proxy_of
+from helpers import proxy_of, seed_runs
 from small_grids import CPU, Breaks, grid, runner
 from tiny import images, short
 
@@ -22,7 +22,6 @@ from deepcore.common.seeding import stream
 from deepcore.data.datasets import load
 from deepcore.experiment import target as target_module
 from deepcore.experiment.rows import RowStore, read_row
-from deepcore.experiment.seed_runs import SeedRuns
 from deepcore.proxy import engine as proxy_engine
 from deepcore.report.accuracy_report import accuracy_report
 from deepcore.selection.budget import Budget
@@ -450,7 +449,7 @@ def test_methods_compute_on_the_device_of_the_run(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     rows = runner(tmp_path, grid("D2", "Glister", everything=False)).run()
     assert [(row.status, row.error) for row in rows] == [("ok", "")] * 2
-    run = SeedRuns(runner(tmp_path, grid("D2")), 0).of(methods.parse("D2"))
+    run = seed_runs(runner(tmp_path, grid("D2"))).of(methods.parse("D2"))
     assert run.device_for(None) == CPU
     assert run.device_for("cuda:1") == torch.device("cuda:1")  # a method's own field comes first
     own_logs = dataclasses.replace(run, device=None)

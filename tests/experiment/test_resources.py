@@ -199,7 +199,7 @@ def test_the_command_line_refuses_with_status_2_and_a_dry_run_says_so(call, tmp_
 def test_a_disk_that_is_too_small_is_refused(tmp_path, monkeypatch):
     data = images()
     spec = grid("CLD", seeds=(0, 1))
-    n, q, width = 72, 18, preflight.head_width(runner(tmp_path, spec, data))
+    n, q, width = 72, 18, preflight.head_width(runner(tmp_path, spec, data).plan)
     # 6 online trajectories and 1 post_epoch of the candidates, 1 of the validation rows; logits and features
     size = 2 * 4 * ((7 * n + q) * 5 + (n + q) * (3 + width))
     monkeypatch.setattr(preflight, "free_disk", lambda folder: size - 1)

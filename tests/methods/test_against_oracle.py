@@ -14,6 +14,7 @@ import methods
 from deepcore.proxy.run import ProxyRun
 from deepcore.proxy.signals import Signal
 from deepcore.selection import samplers
+from deepcore.selection import strata as strata_module
 from deepcore.selection.budget import Budget, class_quotas
 from deepcore.selection.ranking import cut_share
 
@@ -281,14 +282,14 @@ def test_strata(strata):
         spread * 1e-6 + 1,  # a range of a few float32 steps
         np.exp(5 * spread),
     ):
-        edges = samplers.strata_edges(scores, strata)
+        edges = strata_module.strata_edges(scores, strata)
         close(edges, oracle.strata_edges(scores, strata), rtol=3e-7, atol=3e-7 * np.abs(scores).max())
         of = oracle.strata_of(scores, edges.tolist())
         counts = [of.count(s) for s in range(len(edges) - 1)]
-        assert samplers.strata_of(scores, edges).tolist() == of
-        assert samplers.strata_counts(scores, edges).tolist() == counts
+        assert strata_module.strata_of(scores, edges).tolist() == of
+        assert strata_module.strata_counts(scores, edges).tolist() == counts
         for k in (1, 13, 79, 80, 200):
-            found = samplers.strata_budgets(np.array(counts), k).tolist()
+            found = strata_module.strata_budgets(np.array(counts), k).tolist()
             assert found == oracle.strata_budgets(counts, k)
 
 

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from helpers import seed_runs
 from small_grids import grid, runner
 from tiny import SHORT, images, short
 from training_spies import Spy, Stop, stop_at
@@ -16,8 +17,7 @@ from deepcore.common import seeding
 from deepcore.common.checks import Diverged
 from deepcore.common.meter import Meter
 from deepcore.data.split import make_split
-from deepcore.experiment import harness as harness_module
-from deepcore.experiment.seed_runs import SeedRuns
+from deepcore.experiment import seed_runs as seed_runs_module
 from deepcore.nets import networks as nets
 from deepcore.proxy.engine import obtain_proxy
 from deepcore.proxy.recording import Recording
@@ -124,16 +124,16 @@ def test_a_stopped_repeat_goes_on_to_its_own_end(tmp_path, epoch):
 def test_the_score_averages_the_shared_run_and_the_repeats(tmp_path):
     method = methods.parse("EL2N:repeats=3,epochs=2")
     harness = runner(tmp_path, grid(method))
-    run = SeedRuns(harness, 0).of(method)
+    run = seed_runs(harness).of(method)
     by_hand = np.mean([r.trajectory(Signal.EL2N, "online")[:2].mean(axis=0) for r in (run, *run.repeats)], 0)
     np.testing.assert_allclose(method.score(run), by_hand, rtol=1e-5)
     assert len(run.repeats) == 2
     assert set(run.repeats[0].trajectories) == {("online", Signal.EL2N)}
-    assert SeedRuns(harness, 0).of(methods.parse("CLD")).repeats == ()
+    assert seed_runs(harness).of(methods.parse("CLD")).repeats == ()
 
 
 def test_a_diverged_repeat_fails_those_who_read_it(tmp_path, monkeypatch):
-    real, asked = harness_module.obtain_proxy, []
+    real, asked = seed_runs_module.obtain_proxy, []
 
     def obtain(folder, data, split, spec, *args, **options):
         asked.append(spec.repeat)
@@ -141,7 +141,7 @@ def test_a_diverged_repeat_fails_those_who_read_it(tmp_path, monkeypatch):
             raise Diverged("repeat 2 diverged")
         return real(folder, data, split, spec, *args, **options)
 
-    monkeypatch.setattr(harness_module, "obtain_proxy", obtain)
+    monkeypatch.setattr(seed_runs_module, "obtain_proxy", obtain)
     spec = grid("EL2N:repeats=3", "EL2N:repeats=2", "CLD", fractions=(0.2, 0.5))
     rows = runner(tmp_path, spec).run()
     assert [row.status for row in rows] == ["failed"] * 2 + ["ok"] * 4

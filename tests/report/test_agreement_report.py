@@ -76,7 +76,7 @@ def test_scores_are_turned_to_their_kept_end(run):
 def test_agreement_between_seeds_by_hand(run):
     found = tables(run)["between_seeds"]
     record = next(r for r in found.records if r["method"] == "AUM" and r["fraction"] == 0.5)
-    pool = set(run.splits[0].train) & set(run.splits[1].train)
+    pool = set.intersection(*(set(of_seed.split.train) for of_seed in run.plan.seeds.values()))
     a, b = (set(ids(run, seed, "AUM", "f0.5")) & pool for seed in (0, 1))
     assert record["jaccard"] == pytest.approx(len(a & b) / len(a | b))
     first, second = (column(run, seed, "AUM", "score") for seed in (0, 1))

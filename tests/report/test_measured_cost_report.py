@@ -126,7 +126,7 @@ def test_markdown_and_latex(rows, output, mark):
 
 
 def test_nothing_finished():
-    assert measured_report([]) == phase_report([]) == "no row finished: there is nothing to bill"
+    assert measured_report([]) == phase_report([]) == "no row finished: there is no cost to show"
     assert json.loads(measured_report([], "json")) == []
     assert measured_report([], "csv") == ""
 

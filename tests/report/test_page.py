@@ -1,4 +1,4 @@
-"""The page's tables and figures: marks, groups, escapes, both widths."""
+"""The page's tables and figures: styles, groups, escapes, both widths."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SHEET = TextTable(
     (("A", "1%", "50", "best"), ("B", "1%", "40", ""), ("A", "5%", "60", "< Random")),
     words=(3,),
 )
-MARKS = (("", "", "best above", ""), ("", "", "same", ""), ("", "", "below", ""))
+STYLES = (("", "", "best above", ""), ("", "", "same", ""), ("", "", "below", ""))
 
 
 def body(section: Section) -> str:
@@ -25,8 +25,8 @@ def rows(text: str) -> list[str]:
     return re.findall(r"<tr[^>]*>.*?</tr>", text)
 
 
-def test_cells_carry_their_marks_and_words_are_left():
-    lines = rows(body(Section("s", tables=[Table("t", SHEET, (), marks=MARKS)])))
+def test_cells_carry_their_styles_and_words_are_left():
+    lines = rows(body(Section("s", tables=[Table("t", SHEET, (), styles=STYLES)])))
     assert lines[0] == (
         '<tr><th class="word">method</th><th>kept</th><th>%</th><th class="word">verdict</th></tr>'
     )
@@ -37,7 +37,7 @@ def test_cells_carry_their_marks_and_words_are_left():
     assert '<td class="below">60</td><td class="word">&lt; Random</td>' in lines[3]
 
 
-def test_every_mark_has_a_style():
+def test_every_style_of_a_cell_is_in_the_style_sheet():
     marks = ("best", "same", "below", "above", *(f"{s}{i}" for s in ("plus", "minus") for i in range(1, 5)))
     for mark in marks:
         assert f"td.{mark} {{" in STYLE
@@ -45,7 +45,7 @@ def test_every_mark_has_a_style():
 
 def test_a_line_parts_groups_of_rows():
     def ruled(grouped_by):
-        lines = rows(body(Section("s", tables=[Table("t", SHEET, (), (), MARKS, grouped_by)])))
+        lines = rows(body(Section("s", tables=[Table("t", SHEET, (), (), STYLES, grouped_by)])))
         return ["class=rule" in line for line in lines]
 
     assert ruled(1) == [False, False, False, True]  # where 1% becomes 5%
@@ -53,7 +53,7 @@ def test_a_line_parts_groups_of_rows():
     assert ruled(None) == [False] * 4
 
 
-def test_a_table_without_marks_with_notes():
+def test_a_table_without_styles_with_notes():
     text = body(Section("s", tables=[Table("t", SHEET, (), ("a < b",))]))
     assert "<h3>Of &lt;all&gt;</h3>" in text
     assert '<p class="note">a &lt; b</p>' in text

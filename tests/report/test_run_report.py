@@ -98,7 +98,7 @@ def test_the_page_s_numbers_are_those_of_the_rows(run):
 
 
 def test_every_table_is_there_in_four_forms(run):
-    folder = run[0].folder
+    folder = run[0].runtime.folder
     names = {
         "accuracy", "overview", "worst_class", "ranks", "overlap_f0.2", "overlap_f0.5", "score_correlation",
         "between_seeds", "costs",
@@ -126,7 +126,7 @@ def test_the_caption_speaks_of_what_is_drawn(run, tmp_path):
     for words in ("one sample standard deviation", "Minus Random: ", "Dashed, dotted or hollow"):
         assert words in caption(run[2])
     few = runner(tmp_path, grid("AUM", "Random"))  # one seed: no intervals; no reference
-    assert caption(write_report(few, few.run())) == (
+    assert caption(write_report(few.plan, few.runtime.folder, few.run())) == (
         "Test accuracy after the last step: mean, and one sample standard deviation over seeds."
     )
 

@@ -1,0 +1,67 @@
+"""Which tasks may begin: a cell when the proxy runs that it reads are there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from deepcore.experiment.plan import Cell, ProxyTask
+from deepcore.selection.needs import reads_proxy
+
+Run = tuple[int, int]  # seed and repeat of a proxy run
+
+
+class Waiting:
+    """The tasks that have not begun.
+
+    Args:
+        cells: to be run, in the order of the plan.
+        proxies: runs that are not stored yet.
+        longest_first: proxy runs before cells and large cells before small ones, so that none is left for the
+            end; otherwise seed by seed, in the order of the plan.
+    """
+
+    def __init__(self, cells: Sequence[Cell], proxies: Sequence[ProxyTask], *, longest_first: bool) -> None:
+        self._missing = {(proxy.seed, proxy.repeat) for proxy in proxies}
+        if longest_first:
+            self._proxies = list(proxies)
+            self._cells = sorted(cells, key=lambda cell: -(1.0 if cell.fraction is None else cell.fraction))
+            return
+        seeds = list(dict.fromkeys(cell.seed for cell in cells))
+        self._proxies = sorted(proxies, key=lambda proxy: (seeds.index(proxy.seed), proxy.repeat))
+        self._cells = list(cells)
+
+    def __bool__(self) -> bool:
+        return bool(self._proxies or self._cells)
+
+    def proxies_left(self) -> int:
+        """Proxy runs that have not begun."""
+        return len(self._proxies)
+
+    def next(self, *, seed_by_seed: bool = False) -> ProxyTask | Cell | None:
+        """A task that may begin, which is then no longer waiting; None when all wait for a proxy run.
+
+        Args:
+            seed_by_seed: begin a proxy run only when no cell of an earlier seed is left.
+        """
+        first = self._cells[0].seed if self._cells else None
+        if self._proxies and not (seed_by_seed and self._proxies[0].seed != first):
+            return self._proxies.pop(0)
+        for i, cell in enumerate(self._cells):
+            if not self._reads(cell) & self._missing:
+                return self._cells.pop(i)
+        return None
+
+    def release(self, proxy: ProxyTask, *, failed: bool) -> list[Cell]:
+        """A proxy run ended. Returns the cells that read it if it failed, which then wait no longer."""
+        run = (proxy.seed, proxy.repeat)
+        if not failed:
+            self._missing.discard(run)
+            return []
+        lost = [cell for cell in self._cells if run in self._reads(cell)]
+        self._cells = [cell for cell in self._cells if run not in self._reads(cell)]
+        return lost
+
+    def _reads(self, cell: Cell) -> set[Run]:
+        if not reads_proxy(cell.method):
+            return set()
+        return {(cell.seed, repeat) for repeat in range(cell.method.repeats_needed)}
