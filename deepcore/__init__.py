@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from deepcore.data.memory import from_arrays
     from deepcore.experiment.harness import Harness
     from deepcore.experiment.spec import ExperimentSpec
-    from deepcore.proxy.loss_recorder import LossRecorder, load_losses
+    from deepcore.logs.columns import LogColumns
+    from deepcore.logs.read import read_logs
+    from deepcore.logs.recorder import LossRecorder
     from deepcore.proxy.run import ProxyRun, from_logits, from_losses
     from deepcore.proxy.signals import Signal
     from deepcore.scoring.one_pass import CLDStream
@@ -34,7 +36,8 @@ _FROM = {  # name -> the room that exports it
     "DeepcoreError": "common",
     "ExperimentSpec": "experiment",
     "Harness": "experiment",
-    "LossRecorder": "proxy",
+    "LogColumns": "logs",
+    "LossRecorder": "logs",
     "ProxyRun": "proxy",
     "Scenario": "costs",
     "ScoreMethod": "selection",
@@ -46,7 +49,7 @@ _FROM = {  # name -> the room that exports it
     "from_arrays": "data",
     "from_logits": "proxy",
     "from_losses": "proxy",
-    "load_losses": "proxy",
+    "read_logs": "logs",
 }
 
 __all__ = [
@@ -56,6 +59,7 @@ __all__ = [
     "DeepcoreError",
     "ExperimentSpec",
     "Harness",
+    "LogColumns",
     "LossRecorder",
     "ProxyRun",
     "Scenario",
@@ -69,7 +73,7 @@ __all__ = [
     "from_arrays",
     "from_logits",
     "from_losses",
-    "load_losses",
+    "read_logs",
 ]
 
 

@@ -35,8 +35,8 @@ class RunningScores:
         self, labels: np.ndarray, num_classes: int, signals: frozenset[Signal], *, gaps: bool, has_val: bool
     ) -> None:
         count = len(labels)
-        self.signals = signals
-        self.epochs = 0
+        self.signals, self.num_classes = signals, num_classes
+        self.rows = self.epochs = 0  # rows: the untrained network's, too
         self.cld = (GapCLD if gaps else CLDStream)(labels, num_classes) if has_val else None
         self.means = {name: KnownMean(count) for name in ("loss", f"p_true:{DUAL_EPOCHS}")}
         for signal, name in (
@@ -63,6 +63,7 @@ class RunningScores:
         """
         if self.cld is not None:
             self.cld.update(rows[Signal.LOSS], np.zeros(1) if val is None else val)
+        self.rows += 1
         if initial:
             return
         self.epochs += 1
@@ -87,7 +88,7 @@ class RunningScores:
         """What is finished, by `ScoreMethod.score_name`, (N,) float64 each; without those that need more
         epochs than there were."""
         found: dict[str, np.ndarray] = {}
-        if self.cld is not None and np.max(self.cld_count()) >= LEAST:
+        if self.cld is not None and self.rows - 1 >= LEAST:
             found["CLD"] = self.cld.score()
         for name in ("AUM", "AUM:of=probability", "EL2N"):
             if name in self.means:
@@ -97,10 +98,6 @@ class RunningScores:
         if self.epochs >= LEAST_EPOCHS:
             found |= {"DynUnc": self.dynunc.score(), "DUAL": self.dual.score()}
         return found
-
-    def cld_count(self) -> np.ndarray | int:
-        """Differences that CLD has seen, of each sample or of all."""
-        return self.cld.count if isinstance(self.cld, GapCLD) else self.epochs
 
     def summaries(self) -> dict[str, np.ndarray]:
         """What is no score of a method: see `OwnLog.summaries`."""
