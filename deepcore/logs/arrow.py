@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow
+import pyarrow.compute
 import pyarrow.csv
 import pyarrow.parquet
 
 from deepcore.common.checks import UsageError, first_line
-from deepcore.logs.chunks import CLASSES, NUMBERS, Chunk, Coded, NotWhole, chunk_of, refuse_cell
+from deepcore.logs.chunks import CLASSES, NUMBERS, Chunk, Coded, NotWhole, chunk_of, digits, refuse_cell
 from deepcore.logs.columns import LogColumns
 
-BLOCK = 1 << 22  # bytes of a CSV parsed at once
+BLOCK = 1 << 20  # bytes of a CSV parsed at once
 
 
 class NotRead(Exception):
@@ -30,8 +31,6 @@ def csv_chunks(path: Path, where: str, columns: LogColumns, *, text_ids: bool) -
             names = columns.present((name.strip() for name in head.schema.names), where)
         kinds = {names[role]: number for role in NUMBERS if role in names}
         kinds |= {names[role]: text for role in ("id", "split", *CLASSES) if role in names}
-        if not text_ids:
-            kinds[names["id"]] = pyarrow.int64()
         reader = pyarrow.csv.open_csv(
             path,
             read_options=pyarrow.csv.ReadOptions(block_size=BLOCK),
@@ -43,9 +42,7 @@ def csv_chunks(path: Path, where: str, columns: LogColumns, *, text_ids: bool) -
         for batch in reader:
             yield _chunk(batch, where, names, line, "line", text_ids=text_ids)
             line += batch.num_rows
-    except (pyarrow.ArrowInvalid, pyarrow.ArrowKeyError, UnicodeDecodeError) as error:
-        if not text_ids and "int64" in str(error):
-            raise NotWhole from None
+    except (pyarrow.ArrowInvalid, pyarrow.ArrowKeyError, UnicodeDecodeError):
         raise NotRead from None
 
 
@@ -74,6 +71,8 @@ def _chunk(batch: Any, where: str, names: dict[str, str], first: int, unit: str,
     """A record batch as a chunk; what is not of the usual types goes the way of Python objects."""
     columns = {role: batch.column(batch.schema.get_field_index(name)) for role, name in names.items()}
     kinds = pyarrow.types
+    if unit == "line" and not text_ids:
+        columns["id"] = _whole_numbers(columns["id"])
     plain = all(
         kinds.is_floating(columns[role].type) or kinds.is_integer(columns[role].type)
         for role in NUMBERS
@@ -99,6 +98,17 @@ def _chunk(batch: Any, where: str, names: dict[str, str], first: int, unit: str,
         row = int(np.flatnonzero(ids.codes == texts.index(""))[0])
         refuse_cell(f"{where}: {unit} {first + row}", names["id"], "", "every row needs the id of its sample")
     return Chunk(where, names, Coded(ids.codes, texts), numbers, coded, first, unit)
+
+
+def _whole_numbers(column: Any) -> Any:
+    """A text column of whole numbers as int64; NotWhole where one is no number, or is written otherwise."""
+    try:
+        numbers = column.cast(pyarrow.int64())
+    except pyarrow.ArrowInvalid:
+        raise NotWhole from None
+    if pyarrow.compute.sum(pyarrow.compute.utf8_length(column)).as_py() != digits(numbers.to_numpy()):
+        raise NotWhole
+    return numbers
 
 
 def _coded(column: Any) -> Coded:

@@ -33,9 +33,9 @@ class Coded:
         if array is not None and array.dtype.kind in "iufU":
             values, codes = np.unique(array, return_inverse=True)
             return cls(codes, values.tolist())
-        table: dict[Any, int] = {}
-        codes = np.fromiter((table.setdefault(value, len(table)) for value in column), np.int64, len(column))
-        return cls(codes, list(table))
+        values = list(dict.fromkeys(column))
+        place = dict(zip(values, range(len(values)), strict=True))
+        return cls(np.fromiter(map(place.__getitem__, column), np.int64, len(column)), values)
 
 
 @dataclass(frozen=True)
@@ -134,14 +134,15 @@ def _whole_ids(column: Any) -> np.ndarray | None:
         ids = np.fromiter(map(int, column), np.int64, len(column))
     except (TypeError, ValueError, OverflowError):
         return None
-    if len(column) and isinstance(column[0], str) and any(map(_is_padded, column)):
-        return None
+    if len(column) and isinstance(column[0], str) and sum(map(len, column)) != digits(ids):
+        return None  # "007", " 7", "+7" or "1_0" are not what 7 and 10 look like
     return None if len(column) and isinstance(column[0], float) else ids
 
 
-def _is_padded(text: str) -> bool:
-    """Whether a number is written otherwise than Python would ("007", " 7", "+7", "1_0")."""
-    return (text[:1] in "0+ \t" and text != "0") or "_" in text or text[-1:] == " "
+def digits(ids: np.ndarray) -> int:
+    """How many characters whole numbers take, written one after the other."""
+    size = np.abs(ids)
+    return int(sum((size >= 10**digits).sum() for digits in range(1, 19)) + len(ids) + (ids < 0).sum())
 
 
 def _text_ids(column: Any, place: Any, name: str) -> Coded:

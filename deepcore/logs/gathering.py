@@ -86,7 +86,10 @@ class Gathered:
         """Values (n,) into their cells, the last one where several come; with `count`, the first row whose
         cell had a value before, None for none."""
         rows, again = self._rows.setdefault(role, {}), None
-        for epoch in np.unique(epochs).tolist():
+        present = (
+            [int(epochs[0])] if len(epochs) and (epochs == epochs[0]).all() else np.unique(epochs).tolist()
+        )
+        for epoch in present:
             here = np.flatnonzero(epochs == epoch)
             row = self._row(rows, epoch)
             cells = columns[here]
@@ -98,11 +101,9 @@ class Gathered:
 
     def _seen_before(self, row: np.ndarray, cells: np.ndarray, here: np.ndarray) -> int | None:
         taken = ~np.isnan(row[cells])
-        unique, first = np.unique(cells, return_index=True)
-        if len(unique) < len(cells):
-            later = np.ones(len(cells), dtype=bool)
-            later[first] = False
-            taken |= later
+        first = np.empty(self.count, dtype=np.int64)
+        first[cells[::-1]] = np.arange(len(cells))[::-1]  # of equal cells the last assignment stays
+        taken |= first[cells] != np.arange(len(cells))
         self.repeated += int(taken.sum())
         return int(here[taken.argmax()]) if taken.any() else None
 

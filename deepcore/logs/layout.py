@@ -54,9 +54,9 @@ def run_of(
         known = ", ".join([*ARRAYS, *SIGNALS, *LOGITS[:4]])
         raise UsageError(f"{where}: no array of a log is called {unknown[0]!r}; known names: {known}")
     if has_initial is None:
-        has_initial = bool(_scalar(arrays, "has_initial", False))
+        has_initial = bool(_scalar(arrays, "has_initial", False, where))
     if missing is None:
-        missing = str(_scalar(arrays, "missing", "error"))
+        missing = str(_scalar(arrays, "missing", "error", where))
     try:
         if "train_logits" in arrays and "train_losses" not in arrays:
             return _of_logits(arrays, has_initial)
@@ -100,10 +100,10 @@ def _of_logits(arrays: Mapping[str, np.ndarray], has_initial: bool) -> ProxyRun:
     )
 
 
-def _scalar(arrays: Mapping[str, np.ndarray], name: str, default: object) -> object:
+def _scalar(arrays: Mapping[str, np.ndarray], name: str, default: object, where: str) -> object:
     if name not in arrays:
         return default
     value = np.asarray(arrays[name])
     if value.size != 1 or value.dtype.kind not in "biuU":
-        raise UsageError(f"{name} has shape {value.shape}: it is one value")
+        raise UsageError(f"{where}: {name} has shape {value.shape}: it is one value")
     return value.reshape(()).item()

@@ -93,6 +93,8 @@ class LongTable:
         bad = np.flatnonzero(~(np.floor(values) == values) | (np.abs(values) > 1 << 53))
         if bad.size:
             chunk.refuse(bad[0], "epoch", "a whole number is needed")
+        if len(values) and values.min() == values.max():
+            return np.full(len(values), self.epochs.setdefault(int(values[0]), len(self.epochs)))
         unique, places = np.unique(values.astype(np.int64), return_inverse=True)
         codes = [self.epochs.setdefault(epoch, len(self.epochs)) for epoch in unique.tolist()]
         return np.array(codes)[places]

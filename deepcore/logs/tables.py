@@ -119,15 +119,17 @@ def _csv_chunks(path: Path, where: str, columns: LogColumns, *, text_ids: bool) 
             places = {role: header.index(name) for role, name in names.items()}
             first = reader.line_num + 1
             while rows := list(itertools.islice(reader, ROWS)):
-                rows, first_next = (
-                    _whole_rows(rows, len(header), where, first, reader.line_num),
-                    reader.line_num,
-                )
-                if rows:
+                try:
                     by_column = list(zip(*rows, strict=True))
+                except ValueError:
+                    by_column = []
+                if len(by_column) != len(header):
+                    rows = _whole_rows(rows, len(header), where, first, reader.line_num)
+                    by_column = list(zip(*rows, strict=True))
+                if rows:
                     cells = {role: by_column[place] for role, place in places.items()}
                     yield chunk_of(where, names, cells, first, "line", text_ids=text_ids)
-                first = first_next + 1
+                first = reader.line_num + 1
         except (UnicodeDecodeError, csv.Error) as error:
             raise UsageError(
                 f"{where}: line {reader.line_num + 1} is no CSV ({first_line(error)}): the file is "
@@ -138,8 +140,6 @@ def _csv_chunks(path: Path, where: str, columns: LogColumns, *, text_ids: bool) 
 def _whole_rows(rows: list[list[str]], width: int, where: str, first: int, last: int) -> list[list[str]]:
     """Rows of the header's width; blank lines are left out. Lines are counted exactly where no cell holds a
     line break."""
-    if all(len(row) == width for row in rows):
-        return rows
     exact = last - first + 1 == len(rows)
     for place, row in enumerate(rows):
         if row and len(row) != width:
