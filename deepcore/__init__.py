@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from deepcore.proxy.signals import Signal
     from deepcore.scoring.one_pass import CLDStream
     from deepcore.selection.budget import Budget
+    from deepcore.selection.choosing import select
     from deepcore.selection.method import CoresetMethod, ScoreMethod
     from deepcore.selection.selection import Selection
     from deepcore.training.spec import TrainSpec
@@ -50,6 +51,7 @@ _FROM = {  # name -> the room that exports it
     "from_logits": "proxy",
     "from_losses": "proxy",
     "read_logs": "logs",
+    "select": "selection",
 }
 
 __all__ = [
@@ -74,6 +76,7 @@ __all__ = [
     "from_logits",
     "from_losses",
     "read_logs",
+    "select",
 ]
 
 
