@@ -18,11 +18,14 @@ if TYPE_CHECKING:
     from deepcore.data.memory import from_arrays
     from deepcore.experiment.harness import Harness
     from deepcore.experiment.spec import ExperimentSpec
-    from deepcore.proxy.loss_recorder import LossRecorder, load_losses
+    from deepcore.logs.columns import LogColumns
+    from deepcore.logs.read import read_logs
+    from deepcore.logs.recorder import LossRecorder
     from deepcore.proxy.run import ProxyRun, from_logits, from_losses
     from deepcore.proxy.signals import Signal
     from deepcore.scoring.one_pass import CLDStream
     from deepcore.selection.budget import Budget
+    from deepcore.selection.choosing import select
     from deepcore.selection.method import CoresetMethod, ScoreMethod
     from deepcore.selection.selection import Selection
     from deepcore.training.spec import TrainSpec
@@ -34,7 +37,8 @@ _FROM = {  # name -> the room that exports it
     "DeepcoreError": "common",
     "ExperimentSpec": "experiment",
     "Harness": "experiment",
-    "LossRecorder": "proxy",
+    "LogColumns": "logs",
+    "LossRecorder": "logs",
     "ProxyRun": "proxy",
     "Scenario": "costs",
     "ScoreMethod": "selection",
@@ -46,7 +50,8 @@ _FROM = {  # name -> the room that exports it
     "from_arrays": "data",
     "from_logits": "proxy",
     "from_losses": "proxy",
-    "load_losses": "proxy",
+    "read_logs": "logs",
+    "select": "selection",
 }
 
 __all__ = [
@@ -56,6 +61,7 @@ __all__ = [
     "DeepcoreError",
     "ExperimentSpec",
     "Harness",
+    "LogColumns",
     "LossRecorder",
     "ProxyRun",
     "Scenario",
@@ -69,7 +75,8 @@ __all__ = [
     "from_arrays",
     "from_logits",
     "from_losses",
-    "load_losses",
+    "read_logs",
+    "select",
 ]
 
 

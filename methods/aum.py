@@ -38,6 +38,7 @@ class AUM(ScoreMethod):
 
     name: ClassVar[str] = "AUM"
     paper: ClassVar[str] = "Pleiss et al., NeurIPS 2020"
+    reads_gaps: ClassVar[bool] = True
     facts: ClassVar[Facts] = Facts(
         code="asappresearch/aum",
         rule="mean over all epochs of z_y - max of the other logits",
@@ -58,4 +59,5 @@ class AUM(ScoreMethod):
 
     def score(self, run: ProxyRun) -> np.ndarray:
         """Mean margins, (N,) float64."""
-        return mean_over_epochs(run.trajectory(_SIGNALS[self.of], self.mode))
+        margins = run.trajectory(_SIGNALS[self.of], self.mode)
+        return mean_over_epochs(margins, gaps=run.log.has_gaps)

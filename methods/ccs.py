@@ -53,6 +53,7 @@ class CCS(ScoreMethod):
     name: ClassVar[str] = "CCS"
     paper: ClassVar[str] = "Zheng et al., ICLR 2023"
     own_sampler: ClassVar[str] = "strata"
+    reads_gaps: ClassVar[bool] = True
     facts: ClassVar[Facts] = Facts(
         code="haizhongzheng/Coverage-centric-coreset-selection",
         rule="cut int(beta n) lowest AUM, 50 equal-width strata, smallest first, uniform draws",

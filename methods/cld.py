@@ -13,6 +13,7 @@ from deepcore.common.resources import Memory
 from deepcore.proxy.run import ProxyRun
 from deepcore.proxy.signals import Signal
 from deepcore.scoring.correlation import CORRELATIONS, FLAT, check_length, correlate, standardise
+from deepcore.scoring.gaps import GapCLD
 from deepcore.selection.method import Facts, ScoreMethod
 
 TRAJECTORIES = ("class", "global")
@@ -58,6 +59,7 @@ class CLD(ScoreMethod):
     name: ClassVar[str] = "CLD"
     paper: ClassVar[str] = "Nagaraj et al. 2025, arXiv 2508.20230"
     published_mode: ClassVar[str] = "post_epoch"
+    reads_gaps: ClassVar[bool] = True
     facts: ClassVar[Facts] = Facts(
         code="manishnagaraj.github.io/projects/cld",
         rule="Pearson correlation of a sample's loss differences with its class's mean ones in validation",
@@ -121,6 +123,8 @@ class CLD(ScoreMethod):
         rows = self._rows(len(losses) - initial, initial)
         losses = losses[rows]
         check_length(len(losses) - 1, self.label())
+        if run.log.has_gaps:
+            return self._score_gaps(run, losses, rows, initial=initial)
         reference, flat_reference = self.reference(run, rows, initial=initial)
         labels = run.labels
         if self.trajectory == "global":
@@ -130,6 +134,30 @@ class CLD(ScoreMethod):
         scores, flat = correlate(losses, reference, labels, correlation=self.correlation, batch=self.batch)
         self._report_flat(flat, flat_reference)
         return scores
+
+    def _score_gaps(self, run: ProxyRun, losses: np.ndarray, rows: slice, *, initial: bool) -> np.ndarray:
+        """Each sample at the checkpoints it has, (N,) float64."""
+        if not self.reads_gaps or self.correlation != "pearson":
+            raise UsageError(
+                f"{self.label()} reads complete logs, and in this one samples lack checkpoints: log every "
+                "sample in every epoch, or use CLD with correlation=pearson"
+            )
+        labels, means = run.labels, self._means(run, initial=initial)[rows]
+        if self.trajectory == "global":
+            labels = np.zeros_like(labels)
+        else:
+            _check_covered(means, labels, self.name)
+        scores = GapCLD(labels, means.shape[1])
+        for loss, mean in zip(losses, means, strict=True):
+            scores.update(loss, mean)
+        self._report_flat(scores.flat(), np.zeros(means.shape[1], dtype=bool))
+        return scores.score()
+
+    def _means(self, run: ProxyRun, *, initial: bool) -> np.ndarray:
+        """Mean validation losses, (T, C), or (T, 1) with the global trajectory."""
+        if self.trajectory == "global":
+            return run.val_mean(initial=initial)[:, None]
+        return run.val_class_means(initial=initial)
 
     def reference(self, run: ProxyRun, rows: slice, *, initial: bool) -> tuple[np.ndarray, np.ndarray]:
         """The trajectories that samples are correlated with: standardised mean validation differences.
@@ -143,11 +171,7 @@ class CLD(ScoreMethod):
             (differences, C) float64, one column with the global trajectory, NaN for a class without a row;
             and which of the validation trajectories behind them do not vary, a bool vector.
         """
-        if self.trajectory == "global":
-            means = run.val_mean(initial=initial)[:, None]
-        else:
-            means = run.val_class_means(initial=initial)
-        return standardise(means[rows], self.correlation)
+        return standardise(self._means(run, initial=initial)[rows], self.correlation)
 
     def _uses_initial(self, recorded: bool) -> bool:
         return self.mode == "post_epoch" and recorded if self.initial is None else self.initial

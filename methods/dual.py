@@ -11,6 +11,7 @@ from deepcore.common.checks import check_choice, check_positive
 from deepcore.proxy.run import ProxyRun
 from deepcore.proxy.signals import Signal
 from deepcore.scoring.epochs import check_windows, p_true, sliding_moments, windowed_epochs
+from deepcore.scoring.gaps import mean_deviation
 from deepcore.selection.method import Facts
 from deepcore.selection.samplers import BetaWeighted, Sampler
 from methods.sliding_window import SlidingWindow
@@ -46,6 +47,8 @@ class DUAL(SlidingWindow):
 
     name: ClassVar[str] = "DUAL"
     paper: ClassVar[str] = "Cho et al., ICML 2025"
+    reads_gaps: ClassVar[bool] = True
+    chooses: ClassVar[frozenset[str]] = SlidingWindow.chooses | {"sampling", "c_d"}
     facts: ClassVar[Facts] = Facts(
         code="behaapyy/dual-pruning",
         rule="mean over windows of sd(p_y) (1 - mean(p_y)) over 30 epochs; draws weighted by Beta(m) * score",
@@ -89,6 +92,8 @@ class DUAL(SlidingWindow):
     def score(self, run: ProxyRun) -> np.ndarray:
         """Difficulty-aware deviation, (N,) float64; UsageError for fewer than 3 recorded epochs."""
         losses, window = windowed_epochs(run, Signal.LOSS, self, self.epochs, self.window)
+        if run.log.has_gaps:
+            return mean_deviation(p_true(losses), window, len(run.ids), times_one_less_mean=True)
         total = np.zeros(losses.shape[1])
         for mean, squares in sliding_moments(p_true(losses), window):
             total += np.sqrt(squares) * (1.0 - mean)

@@ -10,6 +10,7 @@ import numpy as np
 from deepcore.proxy.run import ProxyRun
 from deepcore.proxy.signals import Signal
 from deepcore.scoring.epochs import check_windows, p_true, sliding_moments, windowed_epochs
+from deepcore.scoring.gaps import mean_deviation
 from deepcore.selection.method import Facts
 from methods.sliding_window import SlidingWindow
 
@@ -35,6 +36,7 @@ class DynUnc(SlidingWindow):
 
     name: ClassVar[str] = "DynUnc"
     paper: ClassVar[str] = "He et al., CVPR Workshops 2024"
+    reads_gaps: ClassVar[bool] = True
     facts: ClassVar[Facts] = Facts(
         code="BAAI-DCAI/Dataset-Pruning",
         rule="mean over sliding windows of 10 epochs of the sample standard deviation of p_y",
@@ -66,6 +68,8 @@ class DynUnc(SlidingWindow):
     def score(self, run: ProxyRun) -> np.ndarray:
         """Mean windowed deviation, (N,) float64; UsageError for fewer than 3 recorded epochs."""
         losses, window = windowed_epochs(run, Signal.LOSS, self, self.epochs, self.window)
+        if run.log.has_gaps:
+            return mean_deviation(p_true(losses), window, len(run.ids), times_one_less_mean=False)
         total = np.zeros(losses.shape[1])
         for _, squares in sliding_moments(p_true(losses), window):
             total += np.sqrt(squares)

@@ -42,6 +42,7 @@ class EL2N(ScoreMethod):
     name: ClassVar[str] = "EL2N"
     paper: ClassVar[str] = "Paul et al., NeurIPS 2021"
     signal: ClassVar[Signal] = Signal.EL2N
+    reads_gaps: ClassVar[bool] = True
     facts: ClassVar[Facts] = Facts(
         code="mansheej/data_diet",
         rule="mean over epochs 1..10 of the norm of p - onehot(y); `at=n`: epoch n alone",
@@ -94,6 +95,7 @@ class EL2N(ScoreMethod):
 
     def _of_one(self, proxy: ProxyRun) -> np.ndarray:
         if self.at is None:
-            return mean_over_epochs(first_epochs(proxy, self.signal, self, self.epochs))
+            rows = first_epochs(proxy, self.signal, self, self.epochs)
+            return mean_over_epochs(rows, gaps=proxy.log.has_gaps)
         rows = proxy.trajectory(self.signal, self.mode)
         return rows[reduced(self, "at", self.at, len(rows)) - 1].astype(np.float64)

@@ -11,6 +11,7 @@ from deepcore.common.checks import check_positive
 from deepcore.proxy.run import ProxyRun
 from deepcore.proxy.signals import Signal
 from deepcore.scoring.epochs import first_epochs
+from deepcore.scoring.gaps import KnownForgetting
 from deepcore.selection.method import Facts, ScoreMethod
 
 
@@ -35,6 +36,7 @@ class Forgetting(ScoreMethod):
 
     name: ClassVar[str] = "Forgetting"
     paper: ClassVar[str] = "Toneva et al., ICLR 2019"
+    reads_gaps: ClassVar[bool] = True
     facts: ClassVar[Facts] = Facts(
         code="mtoneva/example_forgetting",
         rule="count of right-then-wrong between consecutive epochs; never right counts n",
@@ -61,6 +63,11 @@ class Forgetting(ScoreMethod):
     def score(self, run: ProxyRun) -> np.ndarray:
         """Forgetting events, (N,) float64 in [0, n]."""
         margins = first_epochs(run, Signal.MARGIN, self, self.epochs)
+        if run.log.has_gaps:
+            known = KnownForgetting(len(run.ids))
+            for margin in margins:
+                known.add(margin)
+            return known.value()
         events = np.zeros(margins.shape[1])
         before = learned = np.zeros(margins.shape[1], dtype=bool)
         for margin in margins:

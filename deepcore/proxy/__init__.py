@@ -4,19 +4,16 @@
 
 from __future__ import annotations
 
-from deepcore.proxy.loss_recorder import LossRecorder, load_losses
 from deepcore.proxy.recording import Recording
 from deepcore.proxy.run import ProxyRun, from_logits, from_losses
 from deepcore.proxy.signals import Signal
 from deepcore.proxy.spec import ProxySpec
 
 __all__ = [
-    "LossRecorder",
     "ProxyRun",
     "ProxySpec",
     "Recording",
     "Signal",
     "from_logits",
     "from_losses",
-    "load_losses",
 ]

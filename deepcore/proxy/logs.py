@@ -8,16 +8,20 @@ i of the arrays is the sample `ids[i]`, and everything that comes out of a metho
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
-from deepcore.common.checks import UsageError, check_ids, check_labels
+from deepcore.common.checks import UsageError, check_choice, check_labels
+from deepcore.proxy.own_log import MISSING, OwnLog, numbered_ids, numbered_labels
 from deepcore.proxy.signals import TRAJECTORIES, Signal, signals_from_logits
 
 MODE = "post_epoch"  # the key they are kept under; such a run answers to either mode
 BLOCK = 1 << 16  # rows of logits in work at once
+OF_LOGITS = (*TRAJECTORIES, Signal.OTHER)
+FURTHER = tuple(signal for signal in OF_LOGITS if signal is not Signal.LOSS)
 
 
 def fields_of_losses(
@@ -28,35 +32,83 @@ def fields_of_losses(
     *,
     ids: Any = None,
     has_initial: bool = False,
+    signals: Mapping[Any, Any] | None = None,
+    missing: str = "error",
+    class_names: tuple[str, ...] = (),
+    notes: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """The fields of `ProxyRun.from_losses`, which documents the arguments."""
+    gaps = check_choice("missing", missing, MISSING) == "nan"
     losses = _floats(train_losses, "train_losses", "checkpoints", "samples")
     checkpoints, count = losses.shape
-    labels = _labels(train_labels, count, None, "train_labels")
-    ids = _ids(ids, count)
+    has_classes = train_labels is not None
+    train, val, names = _labels_of_losses(train_labels, val_labels, count, val_losses)
+    ids, text_ids = _ids(ids, count)
+    shown = ids if text_ids is None else text_ids[ids]
     _check_checkpoints(checkpoints, has_initial, "train_losses")
-    _check_finite(losses, "train_losses: id", ids)
-    shared = {
+    _check_finite(losses, "train_losses: id", shown, gaps=gaps)
+    own = OwnLog(text_ids, class_names or names, has_classes, gaps, notes=notes)
+    fields = {
         "ids": ids,
-        "labels": labels,
-        "trajectories": {(MODE, Signal.LOSS): losses},
+        "labels": train,
+        "trajectories": {
+            (MODE, Signal.LOSS): losses,
+            **_further(signals or {}, losses.shape, shown, gaps=gaps),
+        },
         "has_initial": has_initial,
         "modes_agree": True,
+        "log": own,
     }
+    labels = [train] if val is None else [train, val]
+    num_classes = max(len(own.class_names), *(int(part.max()) + 1 for part in labels), 1)
+    return {**fields, **_validation(val_losses, val, checkpoints, num_classes), "num_classes": num_classes}
+
+
+def _labels_of_losses(
+    train_labels: Any, val_labels: Any, count: int, val_losses: Any
+) -> tuple[np.ndarray, np.ndarray | None, tuple[str, ...]]:
+    """Labels of both parts and the names of the classes; all 0 where there are no classes."""
+    if train_labels is None:
+        if val_labels is not None:
+            raise UsageError("val_labels came without train_labels: give the labels of both parts, or none")
+        rows = np.shape(to_numpy(val_losses))[1:] if val_losses is not None else ()
+        return np.zeros(count, np.int64), np.zeros(rows[0], np.int64) if rows else None, ()
+    train = to_numpy(train_labels)
+    val = None if val_labels is None else to_numpy(val_labels)
+    train, val, names = numbered_labels(train, val)
+    _check_count(train, count, "train_labels")
+    return train, val, names
+
+
+def _further(
+    signals: Mapping[Any, Any], shape: tuple[int, ...], ids: np.ndarray, *, gaps: bool
+) -> dict[tuple[str, Signal], np.ndarray]:
+    """Trajectories beside the loss, checked; KL_STEP has no value where there is no row before."""
+    found = {}
+    for name, values in signals.items():
+        signal = Signal(check_choice("signal", getattr(name, "value", name), [s.value for s in FURTHER]))
+        rows = _floats(values, f"signal {signal.value}", "checkpoints", "samples")
+        if rows.shape != shape:
+            raise UsageError(f"signal {signal.value} has shape {rows.shape}, train_losses {shape}")
+        first = int(signal is Signal.KL_STEP)
+        _check_finite(rows[first:], f"signal {signal.value}: id", ids, gaps=gaps)
+        found[MODE, signal] = rows
+    return found
+
+
+def _validation(
+    val_losses: Any, val_labels: np.ndarray | None, checkpoints: int, num_classes: int
+) -> dict[str, Any]:
+    """The fields that hold validation losses; none without them."""
+    if val_losses is None:
+        return {}
     if val_labels is None:
-        num_classes = int(labels.max()) + 1
-        means = _val_means(val_losses, checkpoints, num_classes)
-        return {**shared, **means, "num_classes": num_classes}
+        return _val_means(val_losses, checkpoints, num_classes)
     val = _floats(val_losses, "val_losses", "checkpoints", "samples")
     _same_checkpoints(val, checkpoints, "val_losses")
-    val_labels = _labels(val_labels, val.shape[1], None, "val_labels")
+    _check_count(val_labels, val.shape[1], "val_labels")
     _check_finite(val, "val_losses: row", np.arange(val.shape[1]))
-    return {
-        **shared,
-        "val_labels": val_labels,
-        "val_trajectories": {Signal.LOSS: val},
-        "num_classes": int(max(labels.max(), val_labels.max())) + 1,
-    }
+    return {"val_labels": val_labels, "val_trajectories": {Signal.LOSS: val}}
 
 
 def fields_of_logits(
@@ -81,10 +133,11 @@ def fields_of_logits(
     _check_checkpoints(checkpoints, has_initial, "train_logits")
     labels = _labels(train_labels, count, num_classes, "train_labels")
     val_labels = _labels(val_labels, val.shape[1], num_classes, "val_labels")
-    ids = _ids(ids, count)
+    ids, text_ids = _ids(ids, count)
+    shown = ids if text_ids is None else text_ids[ids]
     features = _features(features, logits, "features")
     val_features = _features(val_features, val, "val_features")
-    trajectories = _signals(logits, labels, features, "train_logits", ids)
+    trajectories = _signals(logits, labels, features, "train_logits", shown)
     return {
         "ids": ids,
         "labels": labels,
@@ -97,6 +150,7 @@ def fields_of_logits(
         "last_layer": _last_layer(last_layer, num_classes, features),
         "has_initial": has_initial,
         "modes_agree": True,
+        "log": OwnLog(text_ids),
     }
 
 
@@ -106,8 +160,8 @@ def _signals(
     """Every scalar signal, one checkpoint and one block of rows at a time; GRAND needs features of each."""
     checkpoints, count, _ = logits.shape
     per_checkpoint = features is not None and features.ndim == 3
-    wanted = frozenset(TRAJECTORIES) if per_checkpoint else frozenset(TRAJECTORIES) - {Signal.GRAND}
-    out = {signal: np.empty((checkpoints, count), np.float32) for signal in TRAJECTORIES if signal in wanted}
+    wanted = frozenset(OF_LOGITS) if per_checkpoint else frozenset(OF_LOGITS) - {Signal.GRAND}
+    out = {signal: np.empty((checkpoints, count), np.float32) for signal in OF_LOGITS if signal in wanted}
     targets = torch.from_numpy(labels)
     for t in range(checkpoints):
         for start in range(0, count, BLOCK):
@@ -221,18 +275,23 @@ def _tensor(rows: np.ndarray) -> torch.Tensor:
 
 def _labels(labels: Any, count: int, num_classes: int | None, what: str) -> np.ndarray:
     labels = check_labels(to_numpy(labels), num_classes, what)
-    if len(labels) != count:
-        raise UsageError(f"{what} has {len(labels)} labels for {count} rows of losses or logits")
+    _check_count(labels, count, what)
     return labels
 
 
-def _ids(ids: Any, count: int) -> np.ndarray:
+def _check_count(labels: np.ndarray, count: int, what: str) -> None:
+    if len(labels) != count:
+        raise UsageError(f"{what} has {len(labels)} labels for {count} rows of losses or logits")
+
+
+def _ids(ids: Any, count: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Ids as numbers, and their names where they are text."""
     if ids is None:
-        return np.arange(count, dtype=np.int64)
-    ids = check_ids(to_numpy(ids), "ids")
-    if len(ids) != count:
-        raise UsageError(f"ids has {len(ids)} entries for {count} rows of losses or logits")
-    return ids
+        return np.arange(count, dtype=np.int64), None
+    numbers, names = numbered_ids(to_numpy(ids), "ids")
+    if len(numbers) != count:
+        raise UsageError(f"ids has {len(numbers)} entries for {count} rows of losses or logits")
+    return numbers, names
 
 
 def _check_checkpoints(checkpoints: int, has_initial: bool, what: str) -> None:
@@ -249,12 +308,21 @@ def _same_checkpoints(array: np.ndarray, checkpoints: int, what: str) -> None:
         )
 
 
-def _check_finite(losses: np.ndarray, what: str, names: np.ndarray) -> None:
-    """Row by row: a mask of the whole would be large."""
+def _check_finite(losses: np.ndarray, what: str, names: np.ndarray, *, gaps: bool = False) -> None:
+    """Row by row: a mask of the whole would be large. With `gaps`, NaN stands for no value, of which every
+    column must have one."""
+    known = np.zeros(losses.shape[1], dtype=bool)
     for t, row in enumerate(losses):
-        bad = np.flatnonzero(~np.isfinite(row))
+        finite = np.isfinite(row)
+        known |= finite
+        bad = np.flatnonzero(~(finite | np.isnan(row)) if gaps else ~finite)
         if bad.size:
             raise UsageError(
                 f"{what} {names[bad[0]]} is {row[bad[0]]} at checkpoint {t} ({bad.size} such there): losses "
                 "must be finite numbers"
             )
+    if gaps and not known.all():
+        raise UsageError(
+            f"{what} {names[~known][0]} has no value at any checkpoint ({(~known).sum()} such): leave such "
+            "samples out"
+        )

@@ -14,6 +14,7 @@ from deepcore.common.checks import MissingSignal
 from deepcore.common.meter import Meter
 from deepcore.proxy.logs import fields_of_logits, fields_of_losses
 from deepcore.proxy.network import ProxyNetwork
+from deepcore.proxy.own_log import OwnLog
 from deepcore.proxy.signals import Signal
 
 # trajectories[(mode, signal)] is (T+1, N) float32, or (T, N) without the initial row
@@ -48,6 +49,7 @@ class ProxyRun:
         meter: counts the passes that a method makes through networks by itself; None for own logs.
         own: the run that a method asked for itself (`CoresetMethod.own_run`); this one is then without
             recordings.
+        log: what logs of other loops have beside: text ids, class names, gaps.
     """
 
     ids: np.ndarray
@@ -74,6 +76,7 @@ class ProxyRun:
     network: Callable[[bool], ProxyNetwork] | None = None
     meter: Meter | None = None
     own: ProxyRun | None = None
+    log: OwnLog = field(default_factory=OwnLog)
 
     def device_for(self, wanted: str | None) -> torch.device:
         """The device that a method computes on: the one it names itself, else this run's."""
@@ -91,6 +94,10 @@ class ProxyRun:
         *,
         ids: Any = None,
         has_initial: bool = False,
+        signals: Mapping[Any, Any] | None = None,
+        missing: str = "error",
+        class_names: tuple[str, ...] = (),
+        notes: tuple[str, ...] = (),
     ) -> ProxyRun:
         """A run from your own logs: one loss per sample and checkpoint is enough for CLD, LTC, Dyn-Unc, DUAL.
 
@@ -101,20 +108,36 @@ class ProxyRun:
 
         Args:
             train_losses: (checkpoints, N), each checkpoint's loss of each sample.
-            train_labels: (N,) in 0..C-1.
+            train_labels: (N,) in 0..C-1, or text; None where there are no classes (regression, language
+                models): there is then one validation trajectory.
             val_losses: (checkpoints, Q) with `val_labels`; without, (checkpoints, C) class means (NaN
                 throughout for a class without a row) or (checkpoints,) overall means, which do for
-                `trajectory="global"`.
+                `trajectory="global"`. None for none: methods that compare with validation rows then refuse.
             val_labels: (Q,).
-            ids: (N,) the samples' own ids, unique, in any order; 0..N-1 by default. Selections are such ids.
+            ids: (N,) the samples' own ids, unique, in any order, numbers or text; 0..N-1 by default.
+                Selections are such ids.
             has_initial: the first checkpoint is the untrained network.
+            signals: further trajectories of the candidates, {Signal or its name: (checkpoints, N)}.
+            missing: "error", or "nan": NaN means that a sample has no value at that checkpoint, and scores
+                use the checkpoints it has.
+            class_names: of classes 0..C-1, for tables; text labels name them themselves.
+            notes: kept in `log.notes`.
 
         Raises:
             UsageError: shapes that do not fit, losses that are not finite, labels or ids out of range or
                 repeated.
         """
         fields = fields_of_losses(
-            train_losses, train_labels, val_losses, val_labels, ids=ids, has_initial=has_initial
+            train_losses,
+            train_labels,
+            val_losses,
+            val_labels,
+            ids=ids,
+            has_initial=has_initial,
+            signals=signals,
+            missing=missing,
+            class_names=class_names,
+            notes=notes,
         )
         return cls(**fields)
 

@@ -19,6 +19,7 @@ class Signal(str, enum.Enum):
     KL_STEP   sum_c | p_t (log(p_t + 1e-8) - log(p_{t-1} + 1e-8)) |; NaN where there is no row t-1
     P_TRUE    exp(-LOSS), in [0, 1]; derived, not stored
     CORRECT   1 where MARGIN > 0, else 0; derived, not stored
+    OTHER     the strongest other class, argmax_{j != y} z_j; of logs of other loops, -1 where unknown
     LOGITS    (N, C), after the last step
     FEATURES  (N, D) penultimate features, after the last step
     WEIGHTS   the network itself after the last step, for methods that put rows through it
@@ -32,6 +33,7 @@ class Signal(str, enum.Enum):
     KL_STEP = "kl_step"
     P_TRUE = "p_true"
     CORRECT = "correct"
+    OTHER = "other"
     LOGITS = "logits"
     FEATURES = "features"
     WEIGHTS = "weights"
@@ -80,6 +82,8 @@ def signals_from_logits(
         out[Signal.LOSS] = log_p.gather(1, y).squeeze(1).neg() + 0.0  # + 0.0: no negative zero
     if Signal.MARGIN in wanted:
         out[Signal.MARGIN] = _margin(z, y)
+    if Signal.OTHER in wanted:
+        out[Signal.OTHER] = z.scatter(1, y, float("-inf")).argmax(dim=1).float()
     if wanted & {Signal.MARGIN_P, Signal.EL2N, Signal.GRAND, Signal.KL_STEP}:
         p = log_p.exp()
         if Signal.MARGIN_P in wanted:

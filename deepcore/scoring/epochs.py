@@ -17,6 +17,7 @@ from deepcore.common.checks import UsageError, check_positive
 from deepcore.common.resources import Memory
 from deepcore.proxy.run import ProxyRun
 from deepcore.proxy.signals import Signal
+from deepcore.scoring.gaps import mean_of_known
 
 LEAST_EPOCHS = 3  # of a windowed method: fewer leave no window in which anything can vary twice
 _BLOCK = 8192  # samples handled at once inside a window, so that a block of ten rows stays in cache
@@ -92,8 +93,10 @@ def check_windows(epochs: int | None, window: int | None, *, least: int) -> None
                 raise UsageError(f"{name} is {value}: it must be at least {low}")
 
 
-def mean_over_epochs(rows: np.ndarray) -> np.ndarray:
-    """Mean of (n, N) over its rows, (N,) float64."""
+def mean_over_epochs(rows: np.ndarray, *, gaps: bool = False) -> np.ndarray:
+    """Mean of (n, N) over its rows, (N,) float64; with `gaps` over the values that are not NaN."""
+    if gaps:
+        return mean_of_known(rows, rows.shape[1])
     total = np.zeros(rows.shape[1])
     for row in rows:
         total += row

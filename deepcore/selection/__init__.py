@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 from deepcore.selection.budget import Budget
+from deepcore.selection.choosing import select
 from deepcore.selection.method import CoresetMethod, Facts, ScoreMethod
 from deepcore.selection.selection import Selection
 from deepcore.selection.training_set import TrainingSet
 
-__all__ = ["Budget", "CoresetMethod", "Facts", "ScoreMethod", "Selection", "TrainingSet"]
+__all__ = ["Budget", "CoresetMethod", "Facts", "ScoreMethod", "Selection", "TrainingSet", "select"]

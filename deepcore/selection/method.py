@@ -36,7 +36,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from deepcore.common.checks import DeepcoreError, UsageError, check_choice, check_finite_scores
+from deepcore.common.checks import (
+    DeepcoreError,
+    MissingSignal,
+    UsageError,
+    check_choice,
+    check_finite_scores,
+)
 from deepcore.common.identity import to_dict
 from deepcore.common.resources import Memory
 from deepcore.proxy.run import ProxyRun
@@ -71,6 +77,7 @@ class CoresetMethod(abc.ABC):
         uses_fraction: False when the method fixes its own size (Full, a file): one row per seed and net.
         trains_on_val: whether the selection may hold validation rows; only for reference rows.
         draws_as: the method whose random stream it uses, to draw the same rows; None for its own.
+        reads_gaps: whether it can read logs in which a sample lacks a checkpoint (NaN in its trajectory).
     """
 
     record: str | None = None
@@ -84,6 +91,7 @@ class CoresetMethod(abc.ABC):
     uses_fraction: ClassVar[bool] = True
     trains_on_val: ClassVar[bool] = False
     draws_as: ClassVar[str | None] = None
+    reads_gaps: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.record is not None:
@@ -173,10 +181,13 @@ class CoresetMethod(abc.ABC):
 
     def label(self) -> str:
         """The name with the fields that differ from their defaults, as `--selection` accepts it."""
+        return self._named(frozenset())
+
+    def _named(self, without: frozenset[str]) -> str:
         changed = []
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.compare and value != field.default:
+            if field.compare and field.name not in without and value != field.default:
                 changed.append(f"{field.name}={value}")
         return self.name + (":" + ",".join(changed) if changed else "")
 
@@ -222,12 +233,14 @@ class ScoreMethod(CoresetMethod):
             them alone; the others get weighted means of their nearest scored neighbours in feature space
             (`deepcore.selection.extrapolated`). None to score all.
         own_sampler: the published one.
+        chooses: fields that change what becomes of the score, never the score.
     """
 
     sampler: str | None = None
     extrapolate: float | None = None
 
     own_sampler: ClassVar[str] = "top"
+    chooses: ClassVar[frozenset[str]] = frozenset({"record", "class_balanced", "sampler", "keep"})
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -283,10 +296,26 @@ class ScoreMethod(CoresetMethod):
     def score(self, run: ProxyRun) -> np.ndarray:
         """The scores, (N,) float64, aligned with `run.ids`."""
 
+    @property
+    def score_name(self) -> str:
+        """Name and fields of the score alone; logs that hold finished scores name them so."""
+        return self._named(self.chooses)
+
     def checked_scores(self, run: ProxyRun) -> np.ndarray:
-        """`score(run)`, or with `extrapolate` that of the run on a share and what follows from it for the
-        others; refused where it is not one finite number per candidate."""
-        if self.extrapolate is None:
+        """`score(run)`, refused where it is not one finite number per candidate.
+
+        With `extrapolate`, the scores of the run on a share and what follows from them for the others; of a
+        log that was made in one pass, the finished score.
+        """
+        held = run.log.scores
+        if held and self.score_name not in held:
+            raise MissingSignal(
+                f"{self.label()}: the log was made in one pass and holds finished scores only: "
+                f'{", ".join(held)}; record with mode="log" for others'
+            )
+        if held:
+            scores = np.asarray(held[self.score_name], dtype=np.float64)
+        elif self.extrapolate is None:
             scores = np.asarray(self.score(run), dtype=np.float64)
         else:
             own = run.require_own(self.name)

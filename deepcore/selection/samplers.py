@@ -18,6 +18,7 @@ from deepcore.common.checks import check_finite_scores
 from deepcore.proxy.run import ProxyRun
 from deepcore.proxy.signals import Signal
 from deepcore.scoring.epochs import first_epochs, mean_over_epochs, p_true
+from deepcore.scoring.gaps import mean_of_known
 from deepcore.selection.budget import Budget
 from deepcore.selection.middle import middle_ranks
 from deepcore.selection.ranking import merit, top_k
@@ -87,7 +88,8 @@ class Strata(Sampler):
     ) -> Selection:
         aum = None
         if self.beta > 0:
-            aum = mean_over_epochs(run.trajectory(Signal.MARGIN_P, method.mode))
+            margins = run.trajectory(Signal.MARGIN_P, method.mode)
+            aum = mean_over_epochs(margins, gaps=run.log.has_gaps)
             check_finite_scores(aum, run.ids, f"{method.name}, AUM")
         return sample_strata(
             scores,
@@ -121,8 +123,7 @@ class BetaWeighted(Sampler):
     def draw(
         self, method: Scorer, run: ProxyRun, scores: np.ndarray, budget: Budget, rng: np.random.Generator
     ) -> Selection:
-        losses = first_epochs(run, Signal.LOSS, method, self.epochs)
-        means = sum(p_true(losses)) / len(losses)
+        means = self._means(method, run)
         check_finite_scores(means, run.ids, f"{method.name}, mean probability")
         better = merit(scores, method.keep)
         weights = beta_weights(means, better, budget.fraction, c_d=self.c_d, ids=run.ids)
@@ -136,6 +137,16 @@ class BetaWeighted(Sampler):
             keep=method.keep,
             class_balanced=method.class_balanced,
         )
+
+    def _means(self, method: Scorer, run: ProxyRun) -> np.ndarray:
+        """m, (N,) float64; a one-pass log has summed it up while the losses came in."""
+        summed = run.log.summaries.get(f"p_true:{self.epochs}")
+        if summed is not None:
+            return summed
+        losses = first_epochs(run, Signal.LOSS, method, self.epochs)
+        if run.log.has_gaps:
+            return mean_of_known(p_true(losses), len(run.ids))
+        return sum(p_true(losses)) / len(losses)
 
 
 class Middle(Sampler):

@@ -1,12 +1,15 @@
-"""The record of a chosen subset."""
+"""A chosen subset, and what can be done with it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from deepcore.common.checks import DeepcoreError
+from deepcore.common.checks import DeepcoreError, UsageError
+from deepcore.proxy.run import ProxyRun
+from deepcore.selection.applying import applied, as_frame
 
 
 @dataclass(frozen=True)
@@ -19,12 +22,16 @@ class Selection:
             equal weights.
         scores: (N,) float64 scores of all candidates aligned with the pool's ids, or None.
         notes: sentences for the user on how it was made, such as refills and ties.
+        pool: the candidates that it was chosen from, where `deepcore.select` made it: labels and text ids.
+        keep: which end of the scores is kept, "highest", "lowest" or "zero"; None without scores.
     """
 
     rows: np.ndarray
     weights: np.ndarray | None = None
     scores: np.ndarray | None = None
     notes: tuple[str, ...] = field(default=())
+    pool: ProxyRun | None = field(default=None, repr=False, compare=False)
+    keep: str | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         rows = np.asarray(self.rows)
@@ -52,3 +59,45 @@ class Selection:
             )
         if k is not None and self.rows.size != k:
             raise DeepcoreError(f"{self.rows.size} rows were selected for a budget of {k}")
+
+    @property
+    def ids(self) -> np.ndarray:
+        """(k,) ids as they were logged, best first: text where the log's are."""
+        return self.rows if self.pool is None else self.pool.log.name_of(self.rows)
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """id, label and score where they are known, rank (1 is best), weight where there are weights; (k,)
+        each, best first."""
+        found = {"id": self.ids}
+        if self.pool is not None:
+            order = np.argsort(self.pool.ids)
+            places = order[np.searchsorted(self.pool.ids, self.rows, sorter=order)]
+            if self.pool.log.has_classes:
+                found["label"] = self.pool.log.class_of(self.pool.labels[places])
+            if self.scores is not None:
+                found["score"] = self.scores[places]
+        found["rank"] = np.arange(1, len(self.rows) + 1)
+        return found | ({"weight": self.weights} if self.weights is not None else {})
+
+    def to_frame(self, library: str = "pandas") -> Any:
+        """`columns` as a data frame of "pandas" or "polars", which must be installed."""
+        return as_frame(self.columns(), library)
+
+    def apply(self, dataset: Any, ids: Any = None) -> Any:
+        """The chosen rows of a data set, best first, as the same kind of thing.
+
+        Args:
+            dataset: a torch Dataset (gives a `Subset`), a Hugging Face Dataset, a numpy array or tensor, a
+                pandas or polars frame, a list of samples, or a tuple or mapping of any of these.
+            ids: the id of each of its rows, or the name of the column that holds them; None where ids are row
+                numbers.
+
+        Raises:
+            UsageError: ids are text and `ids` was not given, or a chosen id is not among them.
+        """
+        if ids is None and self.pool is not None and self.pool.log.names is not None:
+            raise UsageError(
+                "the ids of this selection are text, not row numbers: give apply the id of each row, "
+                "ids=..., or the name of the column that holds them"
+            )
+        return applied(self.ids, dataset, ids)

@@ -1,0 +1,170 @@
+"""The folder of a recorder: whole epochs or none, whatever happens while one is written."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deepcore.common.checks import UsageError
+from deepcore.logs import LossRecorder, read_logs
+from deepcore.logs.folder import LogFolder
+from deepcore.proxy.signals import Signal
+
+N, Q, T = 30, 8, 12
+LABELS, VAL_LABELS = np.arange(N) % 3, np.arange(Q) % 3
+LOSSES = np.random.default_rng(0).exponential(1, (T, N)).astype(np.float32)
+VAL = np.random.default_rng(1).exponential(1, (T, Q)).astype(np.float32)
+
+
+def log(recorder: LossRecorder, first: int, last: int) -> None:
+    for t in range(first, last):
+        recorder.log(np.arange(N), LOSSES[t], labels=LABELS)
+        recorder.log_val(VAL[t], labels=VAL_LABELS)
+        recorder.end_epoch()
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("mode", ["log", "one_pass"])
+@pytest.mark.parametrize("given", [True, False])
+def test_resumed_is_uninterrupted(tmp_path, mode, given):
+    arguments = (LABELS, VAL_LABELS) if given else ()
+    whole = LossRecorder(*arguments, folder=tmp_path / "whole", mode=mode)
+    log(whole, 0, T)
+    log(LossRecorder(*arguments, folder=tmp_path / "parts", mode=mode), 0, 5)
+    resumed = LossRecorder(*arguments, folder=tmp_path / "parts", mode=mode, resume=True)
+    assert (resumed.epochs, resumed.epoch) == (5, 6)
+    log(resumed, 5, T)
+    assert content(tmp_path / "whole") == content(tmp_path / "parts")
+    run = read_logs(tmp_path / "parts")
+    np.testing.assert_array_equal(run.labels, LABELS)
+    if mode == "log":
+        np.testing.assert_array_equal(run.trajectory(Signal.LOSS, "online"), LOSSES)
+        np.testing.assert_array_equal(run.val_trajectory(Signal.LOSS), VAL)
+        plain = np.load(tmp_path / "parts" / "train_losses.npy", mmap_mode="r")
+        np.testing.assert_array_equal(plain, LOSSES)
+        held = run.trajectory(Signal.LOSS, "online")
+        while held.base is not None and not isinstance(held, np.memmap):
+            held = held.base
+        assert isinstance(held, np.memmap)
+
+
+def test_resume_after_the_checkpoint_of_the_training(tmp_path):
+    log(LossRecorder(LABELS, VAL_LABELS, folder=tmp_path), 0, 8)
+    resumed = LossRecorder(LABELS, VAL_LABELS, folder=tmp_path, resume=5)
+    assert resumed.epoch == 6
+    log(resumed, 5, T)
+    np.testing.assert_array_equal(read_logs(tmp_path).trajectory(Signal.LOSS, "online"), LOSSES)
+    with pytest.raises(UsageError, match="resume=13 is none of its 12 epochs"):
+        LossRecorder(LABELS, VAL_LABELS, folder=tmp_path, resume=13)
+
+
+def test_another_log_is_not_gone_on_with(tmp_path):
+    log(LossRecorder(LABELS, VAL_LABELS, folder=tmp_path), 0, 2)
+    with pytest.raises(UsageError, match="holds a log of 2 epochs: give resume=True"):
+        LossRecorder(LABELS, VAL_LABELS, folder=tmp_path)
+    with pytest.raises(UsageError, match="train_labels are not those that this recorder was given"):
+        LossRecorder((LABELS + 1) % 3, VAL_LABELS, folder=tmp_path, resume=True)
+    with pytest.raises(UsageError, match="ids are not those"):
+        LossRecorder(LABELS, VAL_LABELS, np.arange(N) + 1, folder=tmp_path, resume=True)
+    with pytest.raises(UsageError, match="was logged with mode='log', and this is mode='one_pass'"):
+        LossRecorder(LABELS, VAL_LABELS, folder=tmp_path, resume=True, mode="one_pass")
+    one_pass = LossRecorder(LABELS, VAL_LABELS, folder=tmp_path / "one", mode="one_pass")
+    log(one_pass, 0, 3)
+    with pytest.raises(UsageError, match="keeps its last epoch, 3, alone"):
+        LossRecorder(LABELS, VAL_LABELS, folder=tmp_path / "one", mode="one_pass", resume=2)
+    with pytest.raises(UsageError, match="there is no log to go on with"):
+        LossRecorder(LABELS, VAL_LABELS, folder=tmp_path / "none", resume=4)
+
+
+def test_a_damaged_folder_is_told(tmp_path):
+    log(LossRecorder(LABELS, VAL_LABELS, folder=tmp_path), 0, 3)
+    path = tmp_path / "train_losses.npy"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) - 4])
+    with pytest.raises(UsageError, match=r"train_losses.npy: no .npy of plain values"):
+        read_logs(tmp_path)
+    path.unlink()
+    with pytest.raises(UsageError, match=r"train_losses.npy: it cannot be read"):
+        read_logs(tmp_path)
+    np.save(path, LOSSES[:2])
+    with pytest.raises(UsageError, match=r"train_losses.npy holds 2 epochs and log.json counts 3"):
+        read_logs(tmp_path)
+    (tmp_path / "log.json").write_text("{")
+    with pytest.raises(UsageError, match=r"log.json: it cannot be read"):
+        read_logs(tmp_path)
+    (tmp_path / "log.json").write_text('{"format": 9, "epochs": 3}')
+    with pytest.raises(UsageError, match="in another format than 2"):
+        read_logs(tmp_path)
+
+
+@pytest.mark.parametrize("mode", ["log", "one_pass"])
+@pytest.mark.parametrize("fails", ["_append", "_commit", "write_constants"])
+def test_a_disk_that_fails_leaves_the_epochs_before(tmp_path, monkeypatch, mode, fails):
+    recorder = LossRecorder(folder=tmp_path, mode=mode)
+    log(recorder, 0, 3)
+    calls = []
+
+    def full(*arguments: object) -> None:
+        calls.append(arguments)
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LogFolder, fails, full)
+        recorder.log(np.arange(N), LOSSES[3], labels=LABELS)
+        recorder.log_val(VAL[3], labels=VAL_LABELS)
+        if fails == "_append" and mode == "one_pass":
+            recorder.end_epoch()  # appends nothing
+            assert not calls
+            return
+        with pytest.raises(OSError, match="No space"):
+            recorder.end_epoch()
+    assert read_logs(tmp_path).own.has_classes
+    assert LogFolder(tmp_path).epochs == 3
+    recorder.end_epoch()  # there is room again
+    log(recorder, 4, T)
+    whole = LossRecorder(folder=tmp_path / "whole", mode=mode)
+    log(whole, 0, T)
+    for name, expected in content(tmp_path / "whole").items():
+        assert (tmp_path / name).read_bytes() == expected, name
+
+
+def finish(folder: Path, mode: str, seconds: float) -> bool:
+    """Go on with the log in a process that is killed after so many seconds; whether it came to its end."""
+    ready, begin = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            recorder = LossRecorder(folder=folder, mode=mode, resume=True)
+            os.write(begin, b".")
+            log(recorder, recorder.epochs, T)
+        finally:
+            os._exit(0)
+    os.read(ready, 1)
+    os.close(ready)
+    os.close(begin)
+    time.sleep(seconds)
+    os.kill(child, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.parametrize("mode", ["log", "one_pass"])
+def test_killed_anywhere_and_resumed(tmp_path, mode):
+    log(LossRecorder(folder=tmp_path / "whole", mode=mode), 0, T)
+    rng = random.Random(0)
+    kills = 0
+    while not finish(tmp_path / "killed", mode, rng.random() * 0.002 * (1 + kills)):
+        kills += 1
+        if LogFolder.is_one(tmp_path / "killed"):
+            read_logs(tmp_path / "killed")
+    assert kills > 2
+    for name, expected in content(tmp_path / "whole").items():
+        assert (tmp_path / "killed" / name).read_bytes() == expected, name
