@@ -69,7 +69,7 @@ def test_text_ids_and_labels_class_means_and_no_classes(tmp_path):
     by_class = {"train_losses": LOSSES, "train_labels": LABELS, "val_losses": means}
     np.testing.assert_allclose(CLD().score(read_logs(write(tmp_path, by_class, "npz"))), expected, atol=1e-6)
     free = {"train_losses": LOSSES, "val_losses": VAL}
-    assert not read_logs(write(tmp_path, free, "folder")).own.has_classes
+    assert not read_logs(write(tmp_path, free, "folder")).log.has_classes
 
 
 def test_logits_serve_every_method(tmp_path):
