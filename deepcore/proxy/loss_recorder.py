@@ -19,7 +19,7 @@ ARRAYS = {"train_losses", "train_labels", "val_losses", "val_labels", "ids", "ha
 
 
 class LossRecorder:
-    """One loss per sample and epoch, from a loop of your own.
+    """Records one loss per sample and epoch from your own training loop.
 
         recorder = LossRecorder(labels, val_labels)
         for epoch in range(epochs):

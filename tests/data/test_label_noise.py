@@ -143,7 +143,7 @@ def stored_rows(folder):
 
 def test_a_run_trains_on_the_flipped_labels_and_says_so(tmp_path, capsys):
     assert run(tmp_path, "--selection", "Random", "CLD", "--label_noise", "0.4") == 0
-    assert "Flipped labels, 40%" in capsys.readouterr().out
+    assert "Flipped labels: 40%" in capsys.readouterr().out
     for row in stored_rows(tmp_path):
         noise = row["label_noise"]
         assert noise["train"] == 0.4
