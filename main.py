@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from deepcore.cli.flags import FOLDER_FLAGS, IGNORED_FLAGS, PROXY_FLAGS, RECIPE_FLAGS, SETTING_FLAGS, parser
+from deepcore.cli.launched import check_alone, follow, is_follower, launched, parsed, team_of
 
 MOST_JOBS = 1024  # more are a slip of the finger
 
@@ -21,11 +22,13 @@ def main(argv: list[str] | None = None) -> int:
     for name in ("stdout", "stderr"):  # None where the shell closed it
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (for the rest of the process)
-    args = parser().parse_args(argv)
+    args = parsed(parser(), argv)
     # threads that wait for each other sleep: spinning loses a busy machine's time (read when torch is loaded)
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from deepcore.common.console import exit_status
 
+    if is_follower():
+        return follow(args, lambda: devices_of(args.gpu), lambda: load_data(args, lambda line: None))
     return exit_status(lambda: run(args), args.save_path)
 
 
@@ -82,7 +85,8 @@ def run_with(args: argparse.Namespace, early: Any) -> int:
     if args.dry_run:
         print("\n".join(describe(harness)))
         return 0
-    rows = harness.run()
+    with team_of(devices, data):
+        rows = harness.run()
     show("\n\n".join(table(rows, args.output) for table in shown))
     if args.figures:
         from deepcore.report.cost_figure_files import pareto_files
@@ -248,6 +252,8 @@ def early_pool(args: argparse.Namespace) -> Any:
     folder, trainings = Path(args.save_path or "."), args.num_exp * len(args.selection or ["CLD"])
     if args.list or args.costs or args.dry_run or args.cluster or args.gpu not in (None, [-1]):
         return None
+    if launched()[1] > 1:
+        return None
     jobs = args.jobs
     if jobs is None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -268,6 +274,9 @@ def pool_and_jobs(args: argparse.Namespace, early: Any, devices: Sequence[Any]) 
         value = getattr(args, flag)
         if value is not None and not 1 <= value <= MOST_JOBS:
             raise UsageError(f"--{flag} is {value}: it must be from 1 to {MOST_JOBS}")
+    if launched()[1] > 1:
+        check_alone(args)
+        return None, 1
     gpus = [device for device in devices if device.type == "cuda"]
     on_gpus = len(gpus) * args.jobs_per_gpu
     if args.cluster:
@@ -309,7 +318,7 @@ def listing() -> str:
             ),
             "file:PATH judges a subset from a .csv or .npz of row ids\n"
             "every method also takes record=online|post_epoch and class_balanced=true|false, every score "
-            "sampler=top|strata|beta\n"
+            "sampler=top|strata|beta|middle|drop, extrapolate=SHARE\n"
             f"aliases: {', '.join(f'{alias} is {name}' for alias, name in methods.ALIASES.items())}",
             f"data sets: {', '.join(DATASETS)}, PATH.npz",
             f"networks: {', '.join(NETS)}, and torchvision's classification models by name",

@@ -1,9 +1,8 @@
-"""The paper's cost tables as Markdown, CSV and LaTeX, and the tables of benchmarks/README.md.
+"""Write the cost tables: benchmarks/tables as Markdown, CSV and LaTeX, and the tables of docs/costs.md.
 
-Table 1 and Appendix E, and what counting consistently does, are computed; what was measured comes from
-benchmarks/results.
+    python benchmarks/cost_table.py [--folder benchmarks/tables] [--check]
 
-python benchmarks/cost_table.py [--folder benchmarks/tables] [--check]
+The paper's Table 1 and Appendix E are computed from formulas. Measured costs come from benchmarks/results.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ from deepcore.report.measured_cost_report import (
 )
 from deepcore.report.phase_report import render_phases
 
-README = HERE / "README.md"
+PAGE = HERE.parent / "docs" / "costs.md"
 RESULTS = HERE / "results"
 
 
@@ -54,22 +53,22 @@ def tables() -> dict[str, str]:
     return {name: text + "\n" for name, text in files.items()}
 
 
-def readme() -> str:
-    """benchmarks/README.md with the tables between its styles as they are now."""
+def costs_page() -> str:
+    """docs/costs.md with its generated tables as they are now."""
     paper = Scenario.paper()
-    costs = costs_of(paper, "paper", "paper")
+    printed = costs_of(paper, "paper", "paper")
     measured = [cost_of_record(r) for r in json.loads((RESULTS / "digits_costs.json").read_text())]
     found = [Phase(**record) for record in json.loads((RESULTS / "digits_phases.json").read_text())]
     here = {"table1_here": formula_table, "appendix_e_here": number_table}
     parts = {
-        "appendix_e": number_table(costs).render("md"),
-        "remarks": "\n".join(f"- {line}" for line in remarks(paper, costs, "paper", "paper")),
+        "appendix_e": number_table(printed).render("md"),
+        "remarks": "\n".join(f"- {line}" for line in remarks(paper, printed, "paper", "paper")),
         "conventions": tables()["conventions.md"].strip(),
         **{name: text(costs_of(paper, "here", "consistent")).render("md") for name, text in here.items()},
         "digits_costs": render_costs(measured, "md"),
         "digits_phases": render_phases(found, "md"),
     }
-    return filled(README, "table", parts)
+    return filled(PAGE, "table", parts)
 
 
 def main() -> int:
@@ -78,7 +77,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=HERE / "tables")
     parser.add_argument("--check", action="store_true", help="write nothing; fail when a file is out of date")
     args = parser.parse_args()
-    files = {args.folder / name: text for name, text in tables().items()} | {README: readme()}
+    files = {args.folder / name: text for name, text in tables().items()} | {PAGE: costs_page()}
     return write_or_check(files, check=args.check, command="python benchmarks/cost_table.py")
 
 

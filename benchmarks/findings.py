@@ -1,47 +1,406 @@
-"""What the published rows say, in sentences made from them: no figure here is typed by hand.
+"""The sentences about the published rows in README.md and docs/results.md.
 
-A sentence that is more than a list of numbers stands behind `claim`, which refuses it when the rows say
-otherwise.
+Every sentence goes through `claim`: when the rows no longer support it, the generator stops, and a person
+writes a new sentence. The numbers in the sentences come from the rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping, Sequence
 
 from benchmarks.published import Head, Published
-from benchmarks.results_sheets import study_value
+from benchmarks.study_tables import study_value
 from deepcore.analysis.comparison import Entry
-from deepcore.analysis.measured_costs import measured_costs
+from deepcore.analysis.measured_costs import MeasuredCost, measured_costs
 from deepcore.analysis.stats import Paired, paired_difference
 from deepcore.report.noise_report import detection, noise_table
 
-POST, POST_0, ONLINE, ONLINE_0 = (
-    "CLD:initial=False",
+CLD, NO_INITIAL, ONLINE, ONLINE_INITIAL = (
     "CLD",
+    "CLD:initial=False",
     "CLD:record=online",
     "CLD:record=online,initial=True",
 )
-NAMES = {
-    POST_0: "as published (losses after each epoch, from the untrained network on)",
-    POST: "without the untrained network's losses (as its authors' code does)",
-    ONLINE: "online",
-    ONLINE_0: "online, with the untrained network's losses",
+FORMS = {  # of CLD, by the losses that they read
+    CLD: "after each epoch, with the untrained network (as published)",
+    NO_INITIAL: "after each epoch, without it (as in the authors' code)",
+    ONLINE: "in the training batches, without it",
+    ONLINE_INITIAL: "in the training batches, with it",
 }
-VARIANTS = {
+VARIANTS = {  # of CLD on Fashion-MNIST
     "CLD:first=3": "30% of the epochs",
-    "CLD:first=5": "half of them",
+    "CLD:first=5": "50% of the epochs",
     "CLD:every=2": "every second checkpoint",
-    "CLD:trajectory=global": "the global validation trajectory",
+    "CLD:trajectory=global": "one validation trajectory for all classes",
     "CLD:correlation=spearman": "Spearman's correlation",
 }
-FAR = 10.0  # points of accuracy
+HARD = ("Forgetting", "EL2N", "GraNd", "AUM", "Glister")  # keep the hardest rows
 
 
 def claim(holds: bool, sentence: str) -> str:
     """The sentence; ValueError when the rows do not support it."""
     if not holds:
-        raise ValueError(f"the published rows do not say: {sentence}")
+        raise ValueError(f"the published rows do not support this sentence: {sentence}")
     return sentence
+
+
+def highlights(published: Published) -> str:
+    """Five sentences for a newcomer."""
+    return _bullets(
+        [
+            *_above_random_at_10(published.fashion),
+            *_published_cld(published.fashion),
+            *_online_cld(published.fashion),
+            *_hardest_rows(published.fashion),
+            *_cld_finds_flipped(published),
+        ]
+    )
+
+
+def fashion_findings(published: Published) -> str:
+    """All methods on Fashion-MNIST."""
+    head = published.fashion
+    none = [f for f in head.fractions if not winners(head, f)]
+    tdds = gap(head, "TDDS", 0.3)
+    short = {f: mean(head, "Full@k", f) for f in head.fractions}
+    over = [m for m in selections(head) if mean(head, m, 0.1) > short[0.1]]
+    val = mean(head, "ValOnly", None)
+    small = [f for f in head.fractions if f <= 0.05]
+    q = head.rows[0].q
+    return _bullets(
+        [
+            *_above_random_at_10(head),
+            claim(
+                winners(head, 0.3) == ["TDDS"], f"At 30% kept, TDDS is above Random, by {tdds:.1f} points."
+            ),
+            claim(none == [0.002, 0.01, 0.05], f"At {at(none)} kept, no method is above Random."),
+            *_hardest_rows(head),
+            claim(
+                set(over) == {"DUAL", "DynUnc"},
+                f"All data for as many steps (Full@k) give {short[0.1]:.2f}% at 10% kept. Only DUAL and "
+                "DynUnc have a higher mean.",
+            ),
+            claim(
+                all(val > mean(head, m, f) for f in small for m in selections(head)),
+                f"The {q:,} validation rows alone (ValOnly) give {val:.2f}%, more than any coreset of 5% or "
+                "less.",
+            ),
+        ]
+    )
+
+
+def form_findings(published: Published) -> str:
+    """The forms of CLD on Fashion-MNIST."""
+    head = published.fashion
+    below = sides(head, NO_INITIAL)["below"]
+    gaps = listed([signed(gap(head, NO_INITIAL, f)) for f in below])
+    ltc = sides(head, "LTC")["below"]
+    return _bullets(
+        [
+            *_published_cld(head),
+            claim(
+                below == [0.01, 0.05, 0.1],
+                f"CLD without the untrained network's losses is below Random at {at(below)} ({gaps} points).",
+            ),
+            *_online_cld(head),
+            claim(
+                ltc == [0.1] and not sides(head, "LTC")["above"],
+                f"LTC, the earlier form of CLD, is below Random at 10% ({signed(gap(head, 'LTC', 0.1))} "
+                "points).",
+            ),
+        ]
+    )
+
+
+def score_findings(published: Published) -> str:
+    """What the scores of CLD's forms measure."""
+
+    def value(method: str, measure: str, fraction: float | None = None) -> float:
+        return study_value(published, method, measure, fraction)
+
+    first = {m: value(m, "first_step") for m in FORMS}
+    rho = {m: value(m, "rho_el2n") for m in FORMS}
+    kept = value(CLD, "kept_el2n", 0.01)
+    return _bullets(
+        [
+            claim(
+                min(first[CLD], first[ONLINE_INITIAL]) > 0.5,
+                "The first loss difference dominates CLD's score when the untrained network is a checkpoint: "
+                f"it holds {first[CLD]:.0%} of the squared deviations of a sample's differences.",
+            ),
+            claim(
+                max(rho[CLD], rho[ONLINE_INITIAL]) < -0.5,
+                f"The score is then high for easy samples: its correlation with EL2N is {rho[CLD]:+.2f}.",
+            ),
+            claim(
+                max(abs(rho[NO_INITIAL]), abs(rho[ONLINE])) < 0.2,
+                "Without the untrained network, the score is not related to EL2N "
+                f"({rho[NO_INITIAL]:+.2f}; {rho[ONLINE]:+.2f} online).",
+            ),
+            claim(
+                abs(kept - 50) < 15,
+                f"CLD does not keep the easiest samples: at 1%, their mean EL2N percentile is {kept:.0f}, "
+                "and 50 is chance.",
+            ),
+            *_hard_percentile(published),
+        ]
+    )
+
+
+def variant_findings(published: Published) -> str:
+    """Changes of CLD's fields."""
+    head = published.fashion
+    pairs = {(m, f): beside(head, m, CLD, f) for m in VARIANTS for f in (0.01, 0.1)}
+    known = [m for m in VARIANTS if pairs[m, 0.1].distinguishable]
+    every = pairs["CLD:every=2", 0.1]
+    shared = study_value(published, "CLD:first=5", "in_cld", 0.1)
+    return _bullets(
+        [
+            claim(
+                not any(pairs[m, 0.01].distinguishable for m in VARIANTS),
+                "At 1% kept, no change of CLD can be told apart from CLD.",
+            ),
+            claim(
+                known == ["CLD:every=2"] and every.difference > 0,
+                f"At 10% kept, every second checkpoint adds {every.difference:.1f} points "
+                f"[{signed(every.low)}, {signed(every.high)}]. No other change can be told apart from CLD.",
+            ),
+            claim(shared > 0.75, f"Half of the epochs are enough to keep {shared:.0%} of the same rows."),
+        ]
+    )
+
+
+def cost_findings(published: Published) -> str:
+    """What coresets of 10% cost."""
+    fashion, digits = costs_at(published.fashion, 0.1), costs_at(published.digits, 0.1)
+    whole = [fashion[m] for m in (CLD, ONLINE, "AUM", "CCS", "DUAL", "DynUnc")]
+    dual = published.digits.entry("DUAL", 0.1)
+    early = fashion["CLD:first=3"].share
+    return _bullets(
+        [
+            claim(
+                min(c.share for c in whole) > 1,
+                "The proxy is itself trained on all data. A 10% coreset of Fashion-MNIST therefore costs "
+                f"{fashion['DUAL'].share:.0%} (DUAL) to {fashion[CLD].share:.0%} (CLD) of one training on "
+                "all data.",
+            ),
+            claim(
+                {c.pays_after for c in whole} == {2},
+                "Such a coreset pays once it is trained on twice.",
+            ),
+            claim(
+                early < 0.6,
+                f"A shorter proxy run costs less: CLD on three of the ten epochs costs {early:.0%}.",
+            ),
+            claim(
+                digits["DUAL"].share < 0.35 and dual.is_best,
+                f"On Digits, DUAL reads 30 of the 164 epochs. It costs {digits['DUAL'].share:.0%} and has "
+                f"the highest accuracy at 10% kept ({dual.accuracy.mean:.1f}%).",
+            ),
+        ]
+    )
+
+
+def noise_findings(published: Published) -> str:
+    """Flipped labels on Fashion-MNIST."""
+    auroc = {m: detections(published, m) for m in (CLD, ONLINE, "AUM", "EL2N")}
+    kept = {m: flipped_kept(published, m) for m in ("AUM", "EL2N")}
+    heads = published.noise
+    dynunc = {rate: gap(head, "DynUnc", 0.1) for rate, head in heads.items()}
+    rates = f"{listed([str(rate) for rate in heads])}%"
+    return _bullets(
+        [
+            *_cld_finds_flipped(published),
+            claim(
+                min(x - y for m in kept for x, y in zip(auroc[m], auroc[CLD], strict=True)) > 0
+                and min(*kept["AUM"], *kept["EL2N"]) > 90,
+                "AUM and EL2N find flipped labels better, and keep them: more than 90% of their coresets are "
+                "flipped rows.",
+            ),
+            claim(
+                max(auroc[ONLINE]) < 0.55,
+                "CLD on online losses does not find flipped labels "
+                f"(AUROC {listed([f'{v:.2f}' for v in auroc[ONLINE]])}).",
+            ),
+            claim(
+                all("DynUnc" in winners(head, 0.1) for head in heads.values()),
+                f"At 10% kept, DynUnc is above Random with {rates} of the labels flipped, by "
+                f"{listed([f'{v:.1f}' for v in dynunc.values()])} points.",
+            ),
+            claim(
+                all(not sides(head, CLD)["above"] + sides(head, CLD)["below"] for head in heads.values()),
+                "CLD cannot be told apart from Random at either rate. Three seeds are few.",
+            ),
+        ]
+    )
+
+
+def digits_findings(published: Published) -> str:
+    """All methods on Digits, ten seeds."""
+    head = published.digits
+    up = set(winners(head, 0.01))
+    below = sides(head, CLD)["below"]
+    gaps = sorted(-gap(head, CLD, f) for f in below) or [0.0]
+    short = mean(head, "Full@k", 0.01)
+    half = winners(head, 0.5)
+    return _bullets(
+        [
+            f"One test image is {100 / head.rows[0].n_test:.2f} points.",
+            claim(
+                below == [0.05, 0.1, 0.2, 0.5] and not sides(head, CLD)["above"],
+                f"CLD as published is below Random from 5% kept on, by {gaps[0]:.1f} to {gaps[-1]:.1f} "
+                "points.",
+            ),
+            claim(
+                up == {"CCS", ONLINE_INITIAL},
+                f"At 1% kept, CCS and online CLD with the untrained network are above Random, by "
+                f"{gap(head, 'CCS', 0.01):.1f} and {gap(head, ONLINE_INITIAL, 0.01):.1f} points.",
+            ),
+            claim(
+                len(half) == 8 and all(head.entry(m, 0.5).beside_random == "below" for m in FORMS),
+                "At 50% kept, eight methods are above Random, and every form of CLD is below.",
+            ),
+            claim(
+                all(
+                    mean(head, "Full@k", f) > mean(head, m, f)
+                    for f in head.fractions
+                    if f <= 0.2
+                    for m in selections(head)
+                ),
+                "All data for as many steps (Full@k) beat every coreset of 20% or less: they give "
+                f"{short:.1f}% for the steps of a 1% coreset.",
+            ),
+        ]
+    )
+
+
+def _above_random_at_10(head: Head) -> list[str]:
+    dual, dynunc = gap(head, "DUAL", 0.1), gap(head, "DynUnc", 0.1)
+    return [
+        claim(
+            set(winners(head, 0.1)) == {"DUAL", "DynUnc"},
+            f"At 10% kept, DUAL and DynUnc are above Random, by {dual:.1f} and {dynunc:.1f} points.",
+        )
+    ]
+
+
+def _published_cld(head: Head) -> list[str]:
+    below = sides(head, CLD)["below"]
+    gaps = listed([signed(gap(head, CLD, f)) for f in below])
+    return [
+        claim(
+            below == [0.01, 0.1] and not sides(head, CLD)["above"],
+            f"CLD as published is below Random at {at(below)} ({gaps} points) and cannot be told apart from "
+            "it at the other fractions.",
+        )
+    ]
+
+
+def _online_cld(head: Head) -> list[str]:
+    found = sides(head, ONLINE)
+    return [
+        claim(
+            not found["above"] and not found["below"],
+            "CLD on losses from the training batches (`record=online`) cannot be told apart from Random at "
+            "any fraction.",
+        )
+    ]
+
+
+def _hardest_rows(head: Head) -> list[str]:
+    fractions = [0.01, 0.05, 0.1]
+    worst = max(gap(head, m, f) for m in HARD for f in fractions)
+    return [
+        claim(
+            worst < -15 and all(head.entry(m, f).beside_random == "below" for m in HARD for f in fractions),
+            f"{listed(HARD)} are more than 15 points below Random at {at(fractions)}.",
+        )
+    ]
+
+
+def _hard_percentile(published: Published) -> list[str]:
+    low = min(study_value(published, m, "kept_el2n", 0.01) for m in HARD)
+    return [
+        claim(
+            low > 95,
+            f"{listed(HARD)} keep the hardest samples: at 1%, their mean EL2N percentile is "
+            f"{math.floor(low)} or more.",
+        )
+    ]
+
+
+def _cld_finds_flipped(published: Published) -> list[str]:
+    auroc, kept = detections(published, CLD), flipped_kept(published, CLD)
+    rates = f"{listed([str(rate) for rate in published.noise])}%"
+    return [
+        claim(
+            min(auroc) > 0.95 and max(kept) < 1,
+            f"CLD's score finds flipped labels: with {rates} of the labels flipped, its AUROC is "
+            f"{listed([f'{v:.3f}' for v in auroc])}, and its 10% coresets hold "
+            f"{listed([f'{v:.1f}' for v in kept])}% flipped rows.",
+        )
+    ]
+
+
+def selections(head: Head) -> list[str]:
+    """Names of the selections at a grid's every fraction: without Random and the changes of CLD's fields."""
+    labels = dict.fromkeys(e.label for c in head.comparisons for e in c.entries if e.is_selection)
+    return [m for m in labels if m != "Random" and (m in FORMS or not m.startswith("CLD:"))]
+
+
+def winners(head: Head, fraction: float) -> list[str]:
+    """The selections above Random."""
+    return [m for m in selections(head) if head.entry(m, fraction).beside_random == "above"]
+
+
+def sides(head: Head, label: str) -> dict[str, list[float]]:
+    """The fractions at which a method is above and below Random, or not told apart from it ("")."""
+    found: dict[str, list[float]] = {"above": [], "below": [], "": []}
+    for fraction in head.fractions:
+        found[head.entry(label, fraction).beside_random].append(fraction)
+    return found
+
+
+def gap(head: Head, label: str, fraction: float) -> float:
+    """A method minus Random, in points."""
+    return head.entry(label, fraction).to_random.difference
+
+
+def mean(head: Head, label: str, fraction: float | None) -> float:
+    """The mean accuracy, in percent."""
+    return head.entry(label, fraction).accuracy.mean
+
+
+def beside(head: Head, label: str, reference: str, fraction: float) -> Paired:
+    """A method minus another one, over the seeds that both have, in points."""
+    of = {
+        name: {r.seed: 100 * r.accuracy for r in head.rows if (r.label, r.fraction) == (name, fraction)}
+        for name in (label, reference)
+    }
+    return paired_difference(of, label, reference)
+
+
+def costs_at(head: Head, fraction: float) -> Mapping[str, MeasuredCost]:
+    """{method: its measured cost} at a fraction."""
+    return {c.method: c for c in measured_costs([r for r in head.rows if r.fraction in (fraction, None)])}
+
+
+def detections(published: Published, method: str) -> list[float]:
+    """AUROC of flipped labels at each rate, for 10% kept."""
+    return [detection(record["auroc"])[0] for record in _noise_records(published, method)]
+
+
+def flipped_kept(published: Published, method: str) -> list[float]:
+    """Flipped rows among the 10% kept, in percent, at each rate."""
+    return [record["flipped_kept"] for record in _noise_records(published, method)]
+
+
+def _noise_records(published: Published, method: str) -> list[Mapping[str, float]]:
+    return [
+        next(r for r in noise_table(head.rows).records if (r["method"], r["fraction"]) == (method, 0.1))
+        for head in published.noise.values()
+    ]
 
 
 def listed(items: Iterable[str]) -> str:
@@ -60,247 +419,12 @@ def at(fractions: Iterable[float]) -> str:
     return listed([f"{100 * f:g}" for f in fractions]) + "%"
 
 
-def beside_random(head: Head, label: str) -> str:
-    """Where a method is above, below or not distinguishable from Random, with the differences in points."""
-    found = {f: entry for f in head.fractions if (entry := _at(head, label, f))}
-    parts = []
-    for side, words in (("above", "above"), ("below", "below"), ("", "not told apart from it")):
-        gaps = {f: signed(e.to_random.difference) for f, e in found.items() if e.beside_random == side}
-        if gaps:
-            parts.append(f"{words} at {at(gaps)} ({listed(gaps.values())})")
-    return "; ".join(parts)
-
-
-def _at(head: Head, label: str, fraction: float) -> Entry | None:
-    """None where the method has no row at the fraction, or nothing to be compared with."""
-    comparison = next(c for c in head.comparisons if c.fraction == fraction)
-    found = next((e for e in comparison.entries if e.label == label), None)
-    return found if found and found.to_random and found.to_random.difference is not None else None
-
-
-def selections(head: Head) -> list[str]:
-    """Names of the selections of a grid, Random apart."""
-    return [
-        label
-        for label in dict.fromkeys(e.label for c in head.comparisons for e in c.entries if e.is_selection)
-        if label not in ("Random", *VARIANTS)
-    ]
-
-
-def findings(published: Published) -> str:
-    """Half a page, as a Markdown list."""
-    parts = (
-        *(against_random, who_wins, what_it_costs, who_loses, references),
-        *(why, variants, on_digits, label_noise),
-    )
-    return "\n".join(f"- {part(published)}" for part in parts)
-
-
-def highlights(published: Published) -> str:
-    """The four that a newcomer reads."""
-    parts = (against_random, who_wins, what_it_costs, label_noise)
-    return "\n".join(f"- {part(published)}" for part in parts)
-
-
-def against_random(published: Published) -> str:
-    """The four forms of CLD, and LTC, beside Random."""
-    head = published.fashion
-    forms = [f"{_capital(name)}: {beside_random(head, label)}." for label, name in NAMES.items()]
-    return f"**CLD beside Random**, in points. {' '.join(forms)} LTC: {beside_random(head, 'LTC')}."
-
-
-def who_wins(published: Published) -> str:
-    """Which selections beat Random, and where."""
-    head = published.fashion
-    above = {f: winners(head, f) for f in head.fractions}
-    some = [f"{listed(names)} at {at([f])}" for f, names in above.items() if names]
-    none = [f for f, names in above.items() if not names]
-    best = [(_best(head, f), f) for f in head.fractions]
-    highest = listed([f"{e.label} at {at([f])} ({e.accuracy.mean:.2f}%)" for e, f in best])
-    nobody = f"; nobody at {at(none)}" if none else ""
-    return (
-        f"**Above Random**: {'; '.join(some) or 'no selection at any fraction'}{nobody}. "
-        f"The highest means: {highest}."
-    )
-
-
-def what_it_costs(published: Published) -> str:
-    """The bill of those above Random, of CLD and of Random, at 10%."""
-    head = published.fashion
-    costs = {b.method: b for b in measured_costs([r for r in head.rows if r.fraction in (0.1, None)])}
-    readers = [*winners(head, 0.1), POST_0, ONLINE]
-    shown = [f"{costs[label].method} {costs[label].share:.0%}" for label in (*readers, "Random")]
-    full = head.entry("Full", None).accuracy.mean
-    return (
-        "**At what cost.** A 10% coreset, proxy included, in percent of the FLOPs of training once on all "
-        f"the data (which gives {full:.2f}%): {listed(shown)}. The proxy is a training on all the data "
-        "itself: only a coreset that is trained on more than once can pay for it."
-    )
-
-
-def who_loses(published: Published) -> str:
-    """Which selections are far below Random, and what they keep."""
-    head = published.fashion
-    far: dict[str, list[float]] = {}
-    for label in selections(head):
-        for f in head.fractions:
-            entry = _at(head, label, f)
-            if entry and entry.beside_random == "below" and entry.to_random.difference < -FAR:
-                far.setdefault(label, []).append(f)
-    groups: dict[tuple[float, ...], list[str]] = {}
-    for label, fractions in far.items():
-        groups.setdefault(tuple(fractions), []).append(label)
-    parts = [f"{listed(names)} at {at(fractions)}" for fractions, names in groups.items()]
-    low = min(study_value(published, label, "kept_el2n", 0.01) for label in far)
-    hard = claim(low > 70, "They keep hard rows")
-    return (
-        f"**More than {FAR:g} points below Random**, with p < 0.05: {'; '.join(parts)}. {hard}: at 1% kept, "
-        f"the mean EL2N percentile of each one's rows is {low:.0f} or more, where 50 is chance."
-    )
-
-
-def references(published: Published) -> str:
-    """What reviewers ask for."""
-    head = published.fashion
-    better = []
-    for f in head.fractions:
-        short = head.entry("Full@k", f).accuracy.mean
-        names = [m for m in selections(head) if _at(head, m, f) and head.entry(m, f).accuracy.mean > short]
-        better.append(f"{listed(names)} at {at([f])}")
-    val = head.entry("ValOnly", None).accuracy.mean
-    plus = [f"{head.entry('Random+Val', f).accuracy.mean:.2f}" for f in head.fractions]
-    return (
-        "**Against as many steps on all the data** (Full@k), a higher mean have: "
-        f"{'; '.join(better)}. The held-out validation rows alone give {val:.2f}%, Random's rows together "
-        f"with them {listed(plus)}% at {at(head.fractions)}: what a method that reads a validation set could "
-        "have had instead."
-    )
-
-
-def why(published: Published) -> str:
-    """What the forms of CLD look at."""
-
-    def value(method: str, measure: str, fraction: float | None = None) -> float:
-        return study_value(published, method, measure, fraction)
-
-    first = {m: value(m, "first_step") for m in NAMES}
-    rho = {m: value(m, "rho_el2n") for m in NAMES}
-    drop = {m: value(m, "rho_first_drop") for m in NAMES}
-    kept = value(POST_0, "kept_el2n", 0.01)
-    with_row = claim(
-        min(first[POST_0], first[ONLINE_0]) > 0.5,
-        "With the untrained network's losses the first step dominates",
-    )
-    easy = claim(max(rho[POST_0], rho[ONLINE_0]) < -0.5, "the score then orders by easiness")
-    unlike = claim(max(abs(rho[POST]), abs(rho[ONLINE])) < 0.2, "without them it does not")
-    middle = claim(abs(kept - 50) < 15, "What it keeps is nevertheless not the easiest")
-    return (
-        f"**Why.** {with_row}: it has {first[POST_0]:.0%} of the sum of squares of a sample's centred "
-        f"differences (online {first[ONLINE_0]:.0%}; without it the next one has {first[POST]:.0%}, online "
-        f"{first[ONLINE]:.0%}), and {easy} (Spearman with EL2N {rho[POST_0]:+.2f}, online "
-        f"{rho[ONLINE_0]:+.2f}; with the loss drop of the first epoch {drop[POST_0]:+.2f} and "
-        f"{drop[ONLINE_0]:+.2f}); {unlike} ({rho[POST]:+.2f}, online {rho[ONLINE]:+.2f}). {middle}: at 1% "
-        f"its rows are of mean EL2N percentile {kept:.0f}."
-    )
-
-
-def variants(published: Published) -> str:
-    """Fewer checkpoints, another trajectory, another correlation."""
-    head = published.fashion
-    parts, seeds = [], set()
-    for label, name in VARIANTS.items():
-        pairs = [_beside(head, label, POST_0, f) for f in (0.01, 0.1)]
-        seeds |= {pair.n for pair in pairs}
-        gaps = [f"{signed(p.difference)} [{signed(p.low)}, {signed(p.high)}]" for p in pairs]
-        shared = study_value(published, label, "in_cld", 0.1)
-        parts.append(f"{name} {listed(gaps)} ({shared:.0%})")
-    return (
-        "**CLD changed.** Its accuracy at 1 and 10% minus CLD's, with 95% intervals over "
-        f"{listed([str(n) for n in sorted(seeds)])} seeds, and the share of CLD's 10% that it keeps, with "
-        f"{'; '.join(parts)}."
-    )
-
-
-def on_digits(published: Published) -> str:
-    """The small data set, ten seeds."""
-    head = published.digits
-    forms = [f"{_capital(name)}: {beside_random(head, label)}." for label, name in NAMES.items()]
-    above: dict[str, list[float]] = {}
-    for f in head.fractions:
-        for label in winners(head, f):
-            above.setdefault(label, []).append(f)
-    found = [f"{label} at {at(fractions)}" for label, fractions in above.items()]
-    return (
-        f"**Digits**, where one test image is {100 / head.rows[0].n_test:.2f} points. {' '.join(forms)} "
-        f"Above Random: {'; '.join(found) or 'nobody'}."
-    )
-
-
-def label_noise(published: Published) -> str:
-    """Who finds flipped labels, who keeps them, and what it is worth."""
-    heads = published.noise
-    records = {
-        rate: {r["method"]: r for r in noise_table(head.rows).records if r["fraction"] == 0.1}
-        for rate, head in heads.items()
-    }
-
-    def tells(method: str) -> list[float]:
-        return [detection(of_rate[method]["auroc"])[0] for of_rate in records.values()]
-
-    def keeps(method: str) -> list[float]:
-        return [of_rate[method]["flipped_kept"] for of_rate in records.values()]
-
-    def both(values: Iterable[float], form: str) -> str:
-        return listed([format(value, form) for value in values])
-
-    finds = claim(min(tells(POST_0)) > 0.95, "CLD's score finds wrong labels")
-    blind = claim(max(tells(ONLINE)) < 0.55, "online without them it is blind")
-    better = claim(
-        min(x - y for m in ("AUM", "EL2N") for x, y in zip(tells(m), tells(POST_0), strict=True)) > 0
-        and min(*keeps("AUM"), *keeps("EL2N")) > 50,
-        "AUM and EL2N find them better, and keep them",
-    )
-    clean = claim(max(*keeps(POST_0), *keeps(ONLINE_0)) < 1, "CLD keeps hardly any")
-    beside = [
-        f"With {rate}% flipped, CLD is beside Random: {beside_random(head, POST_0)}; online with the "
-        f"untrained network's losses: {beside_random(head, ONLINE_0)}. Above Random are "
-        + "; ".join(f"{listed(winners(head, f))} at {at([f])}" for f in head.fractions)
-        for rate, head in heads.items()
-    ]
-    return (
-        f"**Wrong labels** ({listed([str(rate) for rate in heads])}% of the candidates' flipped). {finds}: "
-        f"AUROC {both(tells(POST_0), '.3f')}, online with the untrained network's losses "
-        f"{both(tells(ONLINE_0), '.3f')}, after each epoch without them {both(tells(POST), '.3f')}; {blind} "
-        f"({both(tells(ONLINE), '.3f')}). {better} ({both(tells('AUM'), '.3f')}, "
-        f"{both(tells('EL2N'), '.3f')}): of the 10% that AUM keeps {both(keeps('AUM'), '.1f')}% are flipped, "
-        f"of EL2N's {both(keeps('EL2N'), '.1f')}%, of Random's {both(keeps('Random'), '.1f')}%. {clean}: "
-        f"{both(keeps(POST_0), '.1f')}%, online with the untrained network's losses "
-        f"{both(keeps(ONLINE_0), '.1f')}%. {'. '.join(beside)}."
-    )
-
-
-def winners(head: Head, fraction: float) -> list[str]:
-    """The selections above Random."""
-    return [
-        label
-        for label in selections(head)
-        if (entry := _at(head, label, fraction)) and entry.beside_random == "above"
-    ]
-
-
-def _beside(head: Head, label: str, reference: str, fraction: float) -> Paired:
-    """A method minus another one, over the seeds that both have, in points."""
-    of = {
-        name: {r.seed: 100 * r.accuracy for r in head.rows if (r.label, r.fraction) == (name, fraction)}
-        for name in (label, reference)
-    }
-    return paired_difference(of, label, reference)
-
-
-def _best(head: Head, fraction: float) -> Entry:
+def best(head: Head, fraction: float) -> Entry:
+    """The selection of the highest mean."""
     comparison = next(c for c in head.comparisons if c.fraction == fraction)
     return max((e for e in comparison.entries if e.is_selection), key=lambda e: e.accuracy.mean)
 
 
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]
+def _bullets(sentences: Sequence[str]) -> str:
+    """A Markdown list."""
+    return "\n".join(f"- {sentence}" for sentence in sentences)

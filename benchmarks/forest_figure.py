@@ -1,4 +1,4 @@
-"""Every method minus Random with its 95% interval, a panel per fraction."""
+"""The forest figure: every method minus Random with its 95% interval, one panel per fraction."""
 
 from __future__ import annotations
 
@@ -7,20 +7,36 @@ from typing import TYPE_CHECKING
 
 from deepcore.analysis.comparison import Comparison, Entry
 from deepcore.report.cells import REFERENCE, percent
+from deepcore.report.figure_files import DPI
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 COLOURS = {"above": "#00695c", "below": "#b3261e", "": "#555555"}
-REACH = (-12.0, 6.0)  # points of accuracy that a panel shows; what is outside stands at its edge, in figures
+REACH = (-12.0, 6.0)  # points of accuracy in a panel; a mean outside is an arrow with its number
+
+
+def forest_values(comparisons: Sequence[Comparison]) -> list[tuple]:
+    """The numbers in the figure: fraction, method, verdict, difference and interval to six digits."""
+    return [
+        (
+            comparison.fraction,
+            entry.label,
+            entry.beside_random,
+            [f"{x:.6g}" for x in (p.difference, p.low, p.high) if x is not None],
+        )
+        for comparison in comparisons
+        for entry in comparison.entries
+        if (p := entry.to_random) and p.difference is not None
+    ]
 
 
 def forest_figure(comparisons: Sequence[Comparison], title: str) -> Figure:
-    """A panel per fraction, the same methods in each, in the order of their mean difference.
+    """One panel per fraction. All panels have the same methods, in the order of their mean difference.
 
-    A method without an interval (fewer than three seeds) has no line; one outside REACH has an arrow and its
-    difference in figures.
+    A method with fewer than three seeds has a dot without an interval. A mean outside REACH is drawn as an
+    arrow at the edge with its number.
     """
     from matplotlib.figure import Figure
 
@@ -33,7 +49,7 @@ def forest_figure(comparisons: Sequence[Comparison], title: str) -> Figure:
                 known.setdefault(entry.label, []).append(entry.to_random.difference)
                 references |= set() if entry.is_selection else {entry.label}
     order = sorted(known, key=lambda name: (name not in references, sum(known[name]) / len(known[name])))
-    figure = Figure(figsize=(2.2 + 2.1 * len(panels), 1.6 + 0.24 * len(order)), layout="constrained")
+    figure = Figure(figsize=(2.0 + 1.9 * len(panels), 1.4 + 0.17 * len(order)), dpi=DPI, layout="constrained")
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for ax, comparison in zip(axes, panels, strict=True):
         _panel(ax, comparison, order)
@@ -42,7 +58,8 @@ def forest_figure(comparisons: Sequence[Comparison], title: str) -> Figure:
     axes[0].set_ylim(-0.7, len(order) - 0.3)
     figure.suptitle(title, fontsize=10)
     figure.supxlabel(
-        "accuracy minus Random's, in points: mean, 95% interval over seeds; green, red: p < 0.05 after Holm",
+        "mean and 95% interval over seeds. Green: above Random, red: below (p < 0.05 after Holm). "
+        f"Grey: not told apart. {REFERENCE}: not a selection",
         fontsize=8,
     )
     return figure

@@ -1,4 +1,4 @@
-"""How long D2 and Glister take, and their peak memory: the two rivals that read features.
+"""How long the rivals that read features take, and their peak memory: D2, Glister and the greedy ones.
 
     python benchmarks/graph_speed.py                              54,000 x 512, 10 classes, 10% kept
     python benchmarks/graph_speed.py --methods D2:neighbors=10    any method in the form of --selection
@@ -32,6 +32,7 @@ METHODS = (
     "D2:neighbors=10,normalize=true",
     "D2:neighbors=10,normalize=true,graph=global,class_balanced=false",
     "Glister",
+    *("Herding", "KCenter", "GraphCut", "FacilityLocation", "CRAIG", "GradMatch"),
 )
 
 

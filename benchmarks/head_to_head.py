@@ -5,7 +5,8 @@
     python benchmarks/head_to_head.py fashion --data_path DIR --verify
 
 Every seed has a folder of its own, so that commands with other --seeds may run side by side; a stopped one
-goes on where it was. All of it runs on one thread: results do not depend on the number of cores.
+goes on where it was. A training runs on one thread, so that results do not depend on the number of cores;
+--jobs trainings run side by side.
 Finished rows go into GRID.csv in --save_path; --publish writes the committed file in benchmarks/results.
 """
 
@@ -75,6 +76,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--download", action="store_true", help="fetch missing files into --data_path")
     parser.add_argument("--workers", type=int, metavar="N", help="processes that read image folders")
     parser.add_argument("--save_path", metavar="DIR", help="rows and proxy runs (default runs/GRID)")
+    parser.add_argument("--jobs", type=int, metavar="N", help="trainings side by side (default: as pays)")
     parser.add_argument("--seeds", type=int, nargs="+", metavar="S", help="run these (default all)")
     parser.add_argument("--collect", action="store_true", help="run nothing; print and write what is there")
     parser.add_argument("--publish", action="store_true", help="write the rows into benchmarks/results")
@@ -112,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
     folder = Path(args.save_path)
     if not args.collect:
         for seed in args.seeds or grid.seeds:
-            for harness in harnesses(grid, data, folder, device, progress, seed):
+            for harness in harnesses(grid, data, folder, device, progress, seed, args.jobs):
                 harness.run()
     rows, missing, failed = collect(grid, data, folder, device, progress)
     for error in failed:
@@ -123,11 +125,17 @@ def run(args: argparse.Namespace) -> int:
 
 
 def harnesses(
-    grid: Grid, data: LabeledData, folder: Path, device: torch.device, progress: Progress, seed: int
+    grid: Grid,
+    data: LabeledData,
+    folder: Path,
+    device: torch.device,
+    progress: Progress,
+    seed: int,
+    jobs: int | None = 1,
 ) -> Iterator[Harness]:
     """The harness of each part of the grid under a seed, all on the seed's folder."""
     for spec in grid.experiments(data, seed):
-        yield Harness(spec, data, folder / f"seed{seed}", device=device, progress=progress)
+        yield Harness(spec, data, folder / f"seed{seed}", device=device, progress=progress, jobs=jobs)
 
 
 def collect(

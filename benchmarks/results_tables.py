@@ -1,9 +1,10 @@
-"""The tables, figures and findings of the two READMEs, from the rows in benchmarks/results.
+"""Write the results in README.md and docs/results.md, and their figures, from the rows in benchmarks/results.
 
     python benchmarks/results_tables.py [--check]
 
---check writes nothing and fails when something is out of date. Texts are compared byte for byte. A figure
-says which rows it was drawn from and by what: by the same versions, it is compared byte for byte, too.
+--check writes nothing and fails when something is out of date. Texts are compared byte for byte. A figure's
+description holds a digest of its numbers and the versions that drew it. The digest must fit; the bytes are
+compared too where the versions are the same.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from benchmarks.findings import findings, highlights
-from benchmarks.forest_figure import forest_figure
+from benchmarks import findings, short_tables
 from benchmarks.generated_parts import filled, write_or_check
 from benchmarks.published import Head, Published
-from benchmarks.results_sheets import noise_sheet, study_sheet
+from benchmarks.result_figures import FIGURES, Drawing
+from benchmarks.study_tables import flipped_table, scores_table
 from deepcore.analysis.comparison import rank_table
 from deepcore.analysis.measured_costs import measured_costs
 from deepcore.cli.flags import Parser
@@ -31,33 +32,47 @@ from deepcore.report.accuracy_tables import (
 )
 from deepcore.report.figure_files import save_figure
 from deepcore.report.measured_cost_report import (
+    SECONDS,
     cost_table,
     remarks,
 )
 from deepcore.report.text_table import TextTable, render_lines
 
-FIGURES = HERE / "figures"
+FOLDER = HERE / "figures"
+DOCS = HERE.parent / "docs"
 COMMAND = "python benchmarks/results_tables.py"
 
 
 def texts(published: Published) -> dict[Path, str]:
-    """Both READMEs with what stands between their styles as it is now."""
-    fashion = overview(published.fashion)
+    """README.md and docs/results.md with their generated parts as the rows are now."""
+    fashion, digits = published.fashion, published.digits
     parts = {
-        "findings": findings(published),
-        "fashion": fashion,
-        "fashion_ranks": ranks(published.fashion),
-        "fashion_costs": costs(published.fashion, 0.1),
-        "digits": overview(published.digits),
-        "digits_ranks": ranks(published.digits),
-        "scores": study_sheet(published).render("md"),
-        "noise10": noise_sheet(published, 10).render("md"),
-        "noise30": noise_sheet(published, 30).render("md"),
         "setting": settings(published),
+        "fashion_findings": findings.fashion_findings(published),
+        "form_findings": findings.form_findings(published),
+        "forms": short_tables.forms_table(fashion).render("md"),
+        "score_findings": findings.score_findings(published),
+        "form_scores": short_tables.form_scores_table(published).render("md"),
+        "variant_findings": findings.variant_findings(published),
+        "variants": short_tables.variants_table(published).render("md"),
+        "cost_findings": findings.cost_findings(published),
+        "costs": short_tables.short_costs_table(published).render("md"),
+        "noise_findings": findings.noise_findings(published),
+        "noise": short_tables.short_noise_table(published).render("md"),
+        "digits_findings": findings.digits_findings(published),
+        "digits_forms": short_tables.forms_table(digits).render("md"),
+        "fashion": overview(fashion),
+        "fashion_ranks": ranks(fashion),
+        "fashion_costs": costs(fashion, 0.1),
+        "digits": overview(digits),
+        "digits_ranks": ranks(digits),
+        "scores": scores_table(published).render("md"),
+        "noise10": flipped_table(published, 10).render("md"),
+        "noise30": flipped_table(published, 30).render("md"),
     }
-    readme, ours = HERE.parent / "README.md", HERE / "README.md"
-    first = {"highlights": highlights(published), "fashion": fashion}
-    return {readme: filled(readme, "results", first), ours: filled(ours, "results", parts)}
+    readme, results = HERE.parent / "README.md", DOCS / "results.md"
+    first = {"highlights": findings.highlights(published)}
+    return {readme: filled(readme, "results", first), results: filled(results, "results", parts)}
 
 
 def overview(head: Head) -> str:
@@ -77,7 +92,7 @@ def costs(head: Head, fraction: float) -> str:
     counted = [i for i, header in enumerate(text.headers) if not header.endswith("\ns")]
     headers = tuple(text.headers[i] for i in counted)
     rows = tuple(tuple(row[i] for i in counted) for row in text.rows)
-    lines = [line.partition(" Select s:")[0] for line in remarks(costs)]
+    lines = [line for line in remarks(costs) if line != SECONDS]
     return f"{TextTable(text.title, headers, rows).render('md')}\n\n{render_lines(lines, 'md')}"
 
 
@@ -95,44 +110,42 @@ def settings(published: Published) -> str:
     return "\n".join(lines)
 
 
-def digest(head: Head) -> str:
-    """Of what a figure is drawn from."""
-    drawn = [
-        (
-            comparison.fraction,
-            entry.label,
-            entry.beside_random,
-            [f"{x:.6g}" for x in (p.difference, p.low, p.high) if x is not None],
-        )
-        for comparison in head.comparisons
-        for entry in comparison.entries
-        if (p := entry.to_random) and p.difference is not None
-    ]
-    return hashlib.sha256(repr(drawn).encode()).hexdigest()[:16]
+def digest(values: object) -> str:
+    """Sixteen hex digits of a figure's numbers."""
+    return hashlib.sha256(repr(values).encode()).hexdigest()[:16]
 
 
 def figures(published: Published, folder: Path, *, check: bool) -> list[str]:
-    """Draw into the folder, or with `check` name the figures that are not of these rows."""
+    """Draw FIGURES into the folder; with `check`, name the files that do not fit the rows."""
+    stale = []
+    for name, drawing in FIGURES.items():
+        about = description(drawing, published)
+        if not check:
+            save_figure(drawing.draw(published), folder / name, about=about)
+            continue
+        with tempfile.TemporaryDirectory() as there:
+            for fresh in save_figure(drawing.draw(published), Path(there) / "f", about=about):
+                if not is_current(folder / f"{name}{fresh.suffix}", fresh.read_bytes(), about):
+                    stale.append(f"{name}{fresh.suffix}")
+    return stale
+
+
+def description(drawing: Drawing, published: Published) -> str:
+    """What a figure's files say of themselves: the digest of its numbers, and what drew it."""
     import matplotlib
     import PIL
 
-    stale = []
-    for name, head in (("fashion", published.fashion), ("digits", published.digits)):
-        row = head.rows[0]
-        title = f"{row.dataset}, {row.target_net}: what a method's coreset gives beyond a random one"
-        about = f"rows {digest(head)}, matplotlib {matplotlib.__version__}, Pillow {PIL.__version__}"
-        if not check:
-            save_figure(forest_figure(head.comparisons, title), folder / f"forest_{name}", about=about)
-            continue
-        with tempfile.TemporaryDirectory() as there:
-            for fresh in save_figure(forest_figure(head.comparisons, title), Path(there) / "f", about=about):
-                committed = folder / f"forest_{name}{fresh.suffix}"
-                held = committed.read_bytes() if committed.exists() else b""
-                same_tool = about.encode() in held
-                of_rows = about.split(",")[0].encode() in held
-                if not of_rows or (same_tool and held != fresh.read_bytes()):
-                    stale.append(committed.name)
-    return stale
+    numbers = digest(drawing.values(published))
+    return f"rows {numbers}, matplotlib {matplotlib.__version__}, Pillow {PIL.__version__}"
+
+
+def is_current(path: Path, fresh: bytes, about: str) -> bool:
+    """Whether a committed figure fits the rows: same digest and, when drawn by the same versions, same
+    bytes."""
+    committed = path.read_bytes() if path.exists() else b""
+    if about.split(",")[0].encode() not in committed:
+        return False
+    return about.encode() not in committed or committed == fresh
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -141,7 +154,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; fail when a file is out of date")
     args = parser.parse_args(argv)
     published = Published.read()
-    stale = figures(published, FIGURES, check=args.check)
+    stale = figures(published, FOLDER, check=args.check)
     for name in stale:
         print(f"{name} is out of date: run {COMMAND}")
     return write_or_check(texts(published), check=args.check, command=COMMAND) or int(bool(stale))

@@ -6,8 +6,10 @@
 
 Everything that `score(run)` does is in the time: class means of the validation rows (one per 100 samples)
 included. Each repeat times all of them one after the other; the ratio to numpy.sum is taken within a repeat,
-its median is printed. Memory is the growth of the process's anonymous pages (Linux) while scoring, so that
-the mapped file does not count. The file lies in a temporary folder and is removed.
+its median is printed. With --all, a second table gives the time of one `CLDStream.update` beside one
+numpy.sum over each of the arrays that the stream keeps, in turns. Memory is the growth of the process's
+anonymous pages (Linux) while scoring, so that the mapped file does not count. The file lies in a temporary
+folder and is removed.
 """
 
 from __future__ import annotations
@@ -55,6 +57,8 @@ def main() -> None:
             f"{args.classes} classes, {len(run.val_labels):,} validation rows; {args.repeats} repeats"
         )
         print(tabulate(rows, headers=["", "median s", "least s", "x numpy.sum", "extra MB"], floatfmt=".3f"))
+        if args.all:
+            print(f"\n{tabulate(per_checkpoint(run), headers=['', 'median ms', 'least ms'], floatfmt='.1f')}")
         del run, jobs, losses
 
 
@@ -99,6 +103,34 @@ def one_pass(run: ProxyRun) -> np.ndarray:
     for losses, mean in zip(run.trajectories["post_epoch", Signal.LOSS], means, strict=True):
         scores.update(losses, mean)
     return scores.score()
+
+
+def per_checkpoint(run: ProxyRun) -> list[list[object]]:
+    """A row each for an update of the one-pass form and for one pass over its state: name, median and least
+    ms. The update of a checkpoint and the pass take turns."""
+    stream = CLDStream(run.labels, run.num_classes)
+    state = [
+        array
+        for holder in (stream, stream._samples)
+        for array in vars(holder).values()
+        if isinstance(array, np.ndarray) and len(array) == len(run.labels)
+    ]
+    seconds = []
+    for losses, mean in zip(
+        run.trajectories["post_epoch", Signal.LOSS], run.val_class_means(initial=True), strict=True
+    ):
+        begin = time.perf_counter()
+        stream.update(losses, mean)
+        between = time.perf_counter()
+        for array in state:
+            array.sum()
+        seconds.append((between - begin, time.perf_counter() - between))
+    names = (
+        "CLDStream.update, a checkpoint",
+        f"numpy.sum of its state, {sum(a.nbytes for a in state) / 1e6:.0f} MB",
+    )
+    columns = 1000 * np.array(seconds).T
+    return [[name, np.median(ms), min(ms)] for name, ms in zip(names, columns, strict=True)]
 
 
 def measure(jobs: dict[str, Callable[[], object]], repeats: int) -> list[list[object]]:

@@ -14,20 +14,34 @@ from typing import Any
 from deepcore.common.checks import UsageError, check_choice
 from deepcore.selection.method import CoresetMethod
 from methods.aum import AUM
+from methods.boundary import BoundarySetCCS
+from methods.cal import Cal
 from methods.ccs import CCS
 from methods.cld import CLD
+from methods.craig import CRAIG
 from methods.d2 import D2
 from methods.dual import DUAL
 from methods.dynunc import DynUnc
 from methods.el2n import EL2N
+from methods.facility_location import FacilityLocation
 from methods.forgetting import Forgetting
 from methods.from_file import FromFile
 from methods.glister import Glister
+from methods.gradmatch import GradMatch
 from methods.grand import GraNd
+from methods.graph_cut import GraphCut
+from methods.herding import Herding
+from methods.infomax import InfoMax
+from methods.k_center import KCenter
 from methods.ltc import LTC
+from methods.moderate import Moderate
 from methods.random import Full, Random
 from methods.reference import RS2, FullAtK, RandomVal, ValOnly
+from methods.s2l import S2L
+from methods.slocurv import SloCurv
+from methods.tap import TAP
 from methods.tdds import TDDS
+from methods.uncertainty import Entropy, LeastConfidence, Margin
 
 # Each can be made without arguments; `file` needs its path and stands apart.
 METHODS: dict[str, type[CoresetMethod]] = {
@@ -49,8 +63,24 @@ METHODS: dict[str, type[CoresetMethod]] = {
     "DynUnc": DynUnc,
     "DUAL": DUAL,
     "Glister": Glister,
+    "Cal": Cal,
+    "Moderate": Moderate,
+    "LeastConfidence": LeastConfidence,
+    "Entropy": Entropy,
+    "Margin": Margin,
+    "SloCurv": SloCurv,
+    "BoundarySet-CCS": BoundarySetCCS,
+    "S2L": S2L,
+    "InfoMax": InfoMax,
+    "TAP": TAP,
+    "Herding": Herding,
+    "KCenter": KCenter,
+    "GraphCut": GraphCut,
+    "FacilityLocation": FacilityLocation,
+    "CRAIG": CRAIG,
+    "GradMatch": GradMatch,
 }
-ALIASES = {"Uniform": "Random", "Dyn-Unc": "DynUnc"}
+ALIASES = {"Uniform": "Random", "Dyn-Unc": "DynUnc", "k-Center": "KCenter"}
 
 
 def get(name: str) -> type[CoresetMethod]:

@@ -18,7 +18,7 @@ _SIGNALS = {"logit": Signal.MARGIN, "probability": Signal.MARGIN_P}
 
 @dataclass(frozen=True)
 class AUM(ScoreMethod):
-    """The mean over epochs of how far the true class is ahead; low means hard or mislabelled.
+    """The mean margin of the true class over the epochs; low means hard or mislabelled.
 
     score_i = 1/T sum_{t=1..T} (z_y[t] - max_{j != y} z_j[t]), over logits, in (-inf, inf), or over
     probabilities, in [-1, 1]. The AUM and CLD papers take logits; CCS's and D2's code takes probabilities.
@@ -45,6 +45,7 @@ class AUM(ScoreMethod):
         balance="top k within each class's quota; the paper selects no subset",
         anchor="tests/methods/test_aum.py::test_margin_by_hand",
         deviations=("as a selection it keeps the lowest margins, as CCS's command line does",),
+        family="score",
     )
 
     def __post_init__(self) -> None:
@@ -59,4 +60,4 @@ class AUM(ScoreMethod):
     def score(self, run: ProxyRun) -> np.ndarray:
         """Mean margins, (N,) float64."""
         margins = run.trajectory(_SIGNALS[self.of], self.mode)
-        return mean_over_epochs(margins, gaps=run.own.has_gaps)
+        return mean_over_epochs(margins, gaps=run.log.has_gaps)

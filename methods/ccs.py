@@ -65,6 +65,7 @@ class CCS(ScoreMethod):
             "beta is interpolated between the paper's CIFAR-10 fractions, for any data",
             "a budget larger than what the cut leaves is filled with the best of those cut",
         ),
+        family="score",
     )
 
     def __post_init__(self) -> None:

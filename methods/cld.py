@@ -32,7 +32,7 @@ class CLD(ScoreMethod):
 
     A sample, or a class mean, whose differences do not vary (max - min <= 1e-6 * max|l|) has no correlation:
     it scores 0.0, and a warning counts it. Memory beyond the run: 80 * batch + 9 * N bytes; the trajectories
-    are read once. `CLDStream` (deepcore.scoring.correlation) is the same without stored trajectories.
+    are read once. `CLDStream` (deepcore.scoring.one_pass) is the same without stored trajectories.
 
     Deviations: none from the paper in the defaults. The authors' code drops checkpoint 0: `initial=False`.
 
@@ -41,7 +41,7 @@ class CLD(ScoreMethod):
             post_epoch recordings that hold it; no online, where row 0 and row 1 are measured in different
             ways.
         first: use the first n epochs only (the paper shows 30 and 45 of 90); None for all.
-        every: use each m-th checkpoint (the paper: 2 and 3), counted from the first; the last is not forced.
+        every: use each m-th checkpoint (the paper: 2 and 3), counted from the first.
         correlation: "pearson", or "spearman" (of the ranks of the differences).
         trajectory: "class", or "global": one mean over all validation rows (Definition 1, Eq. 5, 6).
         keep: "highest", or for Figure 1 "lowest" or "zero" (the closest to 0).
@@ -69,6 +69,7 @@ class CLD(ScoreMethod):
             "the untrained network's row is used, as in Eq. 4; the authors' code drops it (`initial=false`)",
             "a trajectory that does not vary has no correlation and scores 0",
         ),
+        family="trajectory",
     )
 
     def __post_init__(self) -> None:
@@ -92,8 +93,8 @@ class CLD(ScoreMethod):
 
     @property
     def needs_val(self) -> frozenset[Signal]:
-        """Losses of the validation rows (means will do for CLD)."""
-        return frozenset({Signal.LOSS})
+        """Losses of the validation rows (means will do for CLD), and what the sampler reads."""
+        return super().needs_val | {Signal.LOSS}
 
     def checkpoints(self, epochs: int) -> range:
         """Each `every`-th up to `first`, from row 0 with `initial`, else from row 1."""
@@ -122,7 +123,7 @@ class CLD(ScoreMethod):
         rows = self._rows(len(losses) - initial, initial)
         losses = losses[rows]
         check_length(len(losses) - 1, self.label())
-        if run.own.has_gaps:
+        if run.log.has_gaps:
             return self._score_gaps(run, losses, rows, initial=initial)
         reference, flat_reference = self.reference(run, rows, initial=initial)
         labels = run.labels
@@ -159,7 +160,7 @@ class CLD(ScoreMethod):
         return run.val_class_means(initial=initial)
 
     def reference(self, run: ProxyRun, rows: slice, *, initial: bool) -> tuple[np.ndarray, np.ndarray]:
-        """What samples are compared with: the standardised mean validation differences.
+        """The trajectories that samples are correlated with: standardised mean validation differences.
 
         Args:
             run: with validation losses.

@@ -93,6 +93,7 @@ class D2(CoresetMethod):
             "a class no larger than kappa keeps its quota; the authors take it whole",
             "gamma=0.1 for all data and fractions, where the paper tunes it",
         ),
+        family="diversity",
     )
 
     def __post_init__(self) -> None:

@@ -19,7 +19,7 @@ from methods.sliding_window import SlidingWindow
 
 @dataclass(frozen=True)
 class DUAL(SlidingWindow):
-    """Uncertain and hard early in training, then a draw that turns to easy samples as the subset shrinks.
+    """Score samples that are uncertain and hard early in training; draw more easy ones for smaller subsets.
 
     With q[t] = p_y at epoch t, and for each window w of J among the first n epochs its mean and its sample
     standard deviation (J-1 in the denominator): score = mean over windows of sd_w (1 - mean_w), in [0, 0.4).
@@ -61,6 +61,7 @@ class DUAL(SlidingWindow):
             "filled by score",
             "c_d = 4 (the authors' CIFAR-100 value) for all data",
         ),
+        family="trajectory",
     )
 
     def __post_init__(self) -> None:
@@ -91,7 +92,7 @@ class DUAL(SlidingWindow):
     def score(self, run: ProxyRun) -> np.ndarray:
         """Difficulty-aware deviation, (N,) float64; UsageError for fewer than 3 recorded epochs."""
         losses, window = windowed_epochs(run, Signal.LOSS, self, self.epochs, self.window)
-        if run.own.has_gaps:
+        if run.log.has_gaps:
             return mean_deviation(p_true(losses), window, len(run.ids), times_one_less_mean=True)
         total = np.zeros(losses.shape[1])
         for mean, squares in sliding_moments(p_true(losses), window):

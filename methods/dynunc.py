@@ -17,7 +17,7 @@ from methods.sliding_window import SlidingWindow
 
 @dataclass(frozen=True)
 class DynUnc(SlidingWindow):
-    """How much the probability of the true class moves within a window of epochs; keep the highest.
+    """The standard deviation of the true class's probability within windows of epochs; keep the highest.
 
     With q[t] = p_y at epoch t, and for each of the n-J+1 windows of J consecutive epochs sd_w the sample
     standard deviation of q (J-1 in the denominator): score = mean over windows of sd_w, in [0, 0.71], at most
@@ -47,6 +47,7 @@ class DynUnc(SlidingWindow):
             "skips probabilities of exactly 0",
             "the official code multiplies by 10: the ranking is the same",
         ),
+        family="trajectory",
     )
 
     def __post_init__(self) -> None:
@@ -67,7 +68,7 @@ class DynUnc(SlidingWindow):
     def score(self, run: ProxyRun) -> np.ndarray:
         """Mean windowed deviation, (N,) float64; UsageError for fewer than 3 recorded epochs."""
         losses, window = windowed_epochs(run, Signal.LOSS, self, self.epochs, self.window)
-        if run.own.has_gaps:
+        if run.log.has_gaps:
             return mean_deviation(p_true(losses), window, len(run.ids), times_one_less_mean=False)
         total = np.zeros(losses.shape[1])
         for _, squares in sliding_moments(p_true(losses), window):

@@ -24,7 +24,7 @@ class EL2N(ScoreMethod):
     The paper takes one early epoch (`at`) averaged over ten networks (`repeats=10`). The default, the mean
     over the first ten epochs of the one shared proxy, is CCS's reading. A single network's score carries the
     noise of its initialisation, which the paper averages out over ten. With repeats > 1 the harness trains
-    the extra short runs (n epochs each), which are billed to this method.
+    the extra short runs (n epochs each), which count as this method's cost.
 
     Source: Paul et al. 2021, "Deep Learning on a Data Diet".
     Memory: 24 N bytes; n rows of each proxy's log are read once.
@@ -52,6 +52,7 @@ class EL2N(ScoreMethod):
             "one proxy where the paper averages ten (`repeats=10`)",
             "the mean over the first ten epochs is CCS's reading; the paper takes one epoch (`at`)",
         ),
+        family="score",
     )
 
     def __post_init__(self) -> None:
@@ -95,6 +96,6 @@ class EL2N(ScoreMethod):
     def _of_one(self, proxy: ProxyRun) -> np.ndarray:
         if self.at is None:
             rows = first_epochs(proxy, self.signal, self, self.epochs)
-            return mean_over_epochs(rows, gaps=proxy.own.has_gaps)
+            return mean_over_epochs(rows, gaps=proxy.log.has_gaps)
         rows = proxy.trajectory(self.signal, self.mode)
         return rows[reduced(self, "at", self.at, len(rows)) - 1].astype(np.float64)

@@ -1,4 +1,4 @@
-"""The fidelity table: what each method of the registry implements, and the test that holds it to that.
+"""The table of methods/README.md: what each method implements, and the test that checks it.
 
 `python -m methods.fidelity` writes methods/README.md from the classes; with --check it writes nothing and
 fails when the file is not what the classes say.
@@ -37,8 +37,12 @@ by an obvious reference. Each class's docstring has the equations, the score's r
 Common to all: the budget is k = floor(fraction * N + 1/2) rows of the train pool, at least 1. Class balance
 is the default for every method, as in the CLD paper's protocol (`class_balanced=false` is each paper's own
 form): each class gets its share of k by largest remainder. Equal scores go by lower row id.
-`record=online|post_epoch` reads the other recording, and `sampler=top|strata|beta` spends the budget on any
-score in another way.
+`record=online|post_epoch` reads the other recording. Any score can be spent in another way by
+`sampler=top|strata|beta|middle|drop` (drop: DRoP's class quotas, Vysogorets et al., ICLR 2025, from the
+proxy's recall on the validation rows; the method's own choice inside), and made cheaper by
+`extrapolate=SHARE` (Schmidt et al. 2025: a proxy trained on that share of the candidates scores it, and the
+others get weighted means of their 20 nearest scored neighbours in its features). Which method for what:
+[CHOOSING.md](CHOOSING.md).
 """
 
 
@@ -61,7 +65,7 @@ def _row(name: str, cls: type[CoresetMethod]) -> list[str]:
         facts.code if facts else "",
         facts.rule if facts else _summary(cls),
         method.mode if method.needs else "",
-        method.keep if scored and sampling != "strata" else "",
+        method.keep if scored and sampling not in ("strata", "middle") else "",
         sampling if cls.is_selection else "not a selection",
         facts.balance if facts else "",
         ", ".join(own),

@@ -17,7 +17,7 @@ from deepcore.selection.method import Facts, ScoreMethod
 
 @dataclass(frozen=True)
 class Forgetting(ScoreMethod):
-    """How often a sample was classified rightly and, an epoch later, wrongly; keep the highest.
+    """The number of times that a sample was right in one epoch and wrong in the next; keep the highest.
 
     score_i = #{t in 2..n : correct_i[t-1] and not correct_i[t]}, and n for a sample that was never correct,
     with correct_i[t] = (z_y > max of the other logits) at epoch t. Whole numbers in [0, n], so ties are many;
@@ -45,6 +45,7 @@ class Forgetting(ScoreMethod):
         deviations=(
             "a tie of the true class with another counts as wrong (argmax depends on the class order)",
         ),
+        family="trajectory",
     )
 
     def __post_init__(self) -> None:
@@ -62,7 +63,7 @@ class Forgetting(ScoreMethod):
     def score(self, run: ProxyRun) -> np.ndarray:
         """Forgetting events, (N,) float64 in [0, n]."""
         margins = first_epochs(run, Signal.MARGIN, self, self.epochs)
-        if run.own.has_gaps:
+        if run.log.has_gaps:
             known = KnownForgetting(len(run.ids))
             for margin in margins:
                 known.add(margin)

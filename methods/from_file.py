@@ -1,4 +1,4 @@
-"""file:PATH, anybody's subset: so that every selection can be judged by the same harness."""
+"""file:PATH, a subset from a file, so that any selection can be compared in this harness."""
 
 from __future__ import annotations
 
@@ -27,15 +27,14 @@ Subset = tuple[np.ndarray, "np.ndarray | None"]
 class FromFile(CoresetMethod):
     """The rows named in a file, in its order, whatever the fraction; `--selection file:PATH`.
 
-    The ids are original row numbers of the training set. Three forms: a CSV with a column `id` (others are
-    ignored, except `weight`; the selection files of this harness are such), a text of one id a line, an .npz
-    with `ids` (k,) and optionally `weights` (k,). No method may train on validation rows, so those of the
-    seed at hand are left out, and the selection's notes say how many. The files are read, checked and hashed
-    once, when the method is made.
+    The ids are original row numbers of the training set. The file is a CSV with a column `id` and optionally
+    `weight` (such as the selection files of this harness), a text of one id per line, or an .npz with `ids`
+    (k,) and optionally `weights` (k,). Validation rows of the seed are left out, because no method may train
+    on them; a note says how many. The files are read, checked and hashed once, when the method is made.
 
     Attributes:
-        path: of the file; `{seed}` in it stands for the seed, one file for each. The hash in `spec()` covers
-            the files of all seeds that exist, so that a changed or added file makes new rows.
+        path: the file; `{seed}` in it stands for the seed, with one file per seed. The hash in `spec()`
+            covers the files of all seeds, so that a changed or added file makes new rows.
     """
 
     path: str = field(kw_only=True)
@@ -56,7 +55,7 @@ class FromFile(CoresetMethod):
         object.__setattr__(self, "_subsets", subsets)
 
     def spec(self) -> dict[str, Any]:
-        """As for every method, and the hash of what was read."""
+        """As for every method, and the hash of the files."""
         return {**super().spec(), "sha256": self._sha256}
 
     def label(self) -> str:
@@ -64,7 +63,7 @@ class FromFile(CoresetMethod):
         return f"{self.name}:{self.path}"
 
     def check(self, pool: ProxyRun, epochs: int) -> None:
-        """What `select` refuses."""
+        """UsageError for whatever `select` would refuse."""
         self._within(pool)
 
     def select(self, run: ProxyRun, budget: Budget, rng: np.random.Generator) -> Selection:

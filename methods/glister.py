@@ -75,6 +75,7 @@ class Glister(CoresetMethod):
             "the split's validation rows; DeepCore passes the train set, and never moves the layer "
             "(`refresh=false`)",
         ),
+        family="gradient",
     )
 
     def __post_init__(self) -> None:

@@ -36,4 +36,5 @@ class GraNd(EL2N):
             "the gradient of the last layer alone; the paper takes that of all weights",
             "epochs 1..10 of one proxy; the paper averages ten networks, also at initialisation",
         ),
+        family="gradient",
     )

@@ -37,6 +37,7 @@ class LTC(CLD):
         balance="top k within each class's quota, as in the paper",
         anchor="tests/methods/test_cld.py::test_equals_the_definition",
         deviations=("a trajectory that does not vary has no correlation and counts as 0",),
+        family="trajectory",
     )
 
     def reference(self, run: ProxyRun, rows: slice, *, initial: bool) -> tuple[np.ndarray, np.ndarray]:

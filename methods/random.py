@@ -1,4 +1,4 @@
-"""The two yardsticks: a random subset, and everything."""
+"""Two references for all methods: a random subset, and all candidates."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Random(CoresetMethod):
 
 @dataclass(frozen=True)
 class Full(CoresetMethod):
-    """The whole train pool, whatever the fraction: what a coreset is measured against. Not a selection."""
+    """All candidates, whatever the fraction. A reference row, not a selection."""
 
     name: ClassVar[str] = "Full"
     is_selection: ClassVar[bool] = False

@@ -1,4 +1,4 @@
-"""Reference rows: what a coreset has to be held against. None of them is a selection."""
+"""Reference rows for comparison with coresets. None of them is a selection."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from methods.random import Full, Random
 
 @dataclass(frozen=True)
 class FullAtK(Full):
-    """All candidates on a short schedule: as many steps as a coreset of k rows gets, each with its learning
-    rate.
+    """All candidates on a short schedule: the steps and learning rates of a coreset of k rows.
 
-    The batch is the recipe's: where k rows do not fill it, or leave a short one at the end of an epoch, the
-    same steps make more example passes than the coreset's (the row counts them).
+    Every batch is full. A coreset may have smaller batches, because k rows do not fill one or leave a short
+    one at the end of an epoch. The same number of steps then makes more example passes than the coreset's;
+    the row counts them.
     """
 
     name: ClassVar[str] = "Full@k"
@@ -43,7 +43,7 @@ class FullAtK(Full):
 
 @dataclass(frozen=True)
 class RS2(Random):
-    """A new random subset of k rows every epoch, class-balanced as Random is; epochs and steps of a coreset.
+    """A new random subset of k rows every epoch, class-balanced as Random is, for the epochs of a coreset.
 
     Source: Okanovic et al., "Repeated Random Sampling for Minimizing the Time-to-Accuracy of Learning", ICLR
     2024: the variant that draws every epoch's subset from all candidates.
@@ -78,8 +78,7 @@ class RS2(Random):
 
 @dataclass(frozen=True)
 class ValOnly(CoresetMethod):
-    """The held-out validation rows alone, whatever the fraction: what a method that needs them could have
-    trained on without selecting anything."""
+    """The validation rows alone, whatever the fraction: what they are worth without any selection."""
 
     name: ClassVar[str] = "ValOnly"
     is_selection: ClassVar[bool] = False
@@ -93,10 +92,10 @@ class ValOnly(CoresetMethod):
 
 @dataclass(frozen=True)
 class RandomVal(Random):
-    """The rows that Random takes and all validation rows: what the held-out rows would have been worth.
+    """Random's rows and all validation rows. It shows what validation rows add to a random subset.
 
-    The budget k counts the candidates alone, as everywhere; the Q validation rows come on top of it, so that
-    k + Q rows are trained on, for the recipe's epochs over them.
+    The budget k counts candidates only. The Q validation rows are added, so the target trains on k + Q rows
+    for the recipe's epochs.
     """
 
     name: ClassVar[str] = "Random+Val"

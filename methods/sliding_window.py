@@ -1,4 +1,4 @@
-"""What scores from windows of epochs have in common before anything is run."""
+"""Checks and memory that scores from windows of epochs share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class SlidingWindow(ScoreMethod):
     @property
     @abc.abstractmethod
     def width(self) -> int:
-        """Epochs of a window, as long as nothing is known of the fraction kept."""
+        """Epochs of a window while the fraction kept is unknown."""
 
     def check(self, pool: ProxyRun, epochs: int) -> None:
         """UsageError for fewer than 3 epochs."""

@@ -22,7 +22,8 @@ _ELSEWHERE = (30, 10)
 
 @dataclass(frozen=True)
 class TDDS(SlidingWindow):
-    """How much the change of a sample's prediction varies, late windows first; keep the highest.
+    """The spread of the change of a sample's prediction in windows of epochs, late windows weighted most;
+    keep the highest.
 
     step[t] = sum_c | p_{t+1,c} (log(p_{t+1,c} + 1e-8) - log(p_{t,c} + 1e-8)) |, t = 1..n-1 over the first n
     epochs; for each window of J epochs starting at k = 0..n-J, u_k = || steps - mean(steps) ||_2 over its J-1
@@ -59,6 +60,7 @@ class TDDS(SlidingWindow):
             "the CIFAR settings per fraction are used for every data set: a method does not know the data",
             "the copy in DUAL's repository (logits for probabilities, one fixed window) is not followed",
         ),
+        family="trajectory",
     )
 
     def __post_init__(self) -> None:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import torch
 
+from deepcore.common.meter import Meter
+from deepcore.common.seeding import global_stream
+from deepcore.data.memory import TensorRows
 from deepcore.experiment.harness import Harness
 from deepcore.experiment.seed_runs import SeedRuns, proxy_run
+from deepcore.nets.net import Net
+from deepcore.proxy.network import ProxyNetwork
 from deepcore.proxy.run import ProxyRun
 from deepcore.proxy.signals import TRAJECTORIES, Signal, signals_from_logits
 
@@ -53,6 +59,7 @@ def full_run(
     recorded = {mode: _signals(z, everyone, features) for mode, z in logits.items()}
     val_final = logits["post_epoch"][-1, n:]
     ids = np.sort(rng.choice(5 * n + 10, n, replace=False)).astype(np.int64)
+    network = last_layer_network(features[:n], labels, ids, weight, bias)
     return ProxyRun(
         ids=ids,
         labels=labels.astype(np.int64),
@@ -64,6 +71,10 @@ def full_run(
         final={Signal.LOGITS: _single(final[:n]), Signal.FEATURES: _single(features[:n])},
         val_final={Signal.LOGITS: _single(val_final), Signal.FEATURES: _single(features[n:])},
         last_layer=(_single(weight), _single(bias)),
+        network=network,
+        own=ProxyRun(
+            np.arange(len(val_labels)), val_labels, classes, network=network, folder=Path("validation")
+        ),
         repeats=tuple(
             dataclasses.replace(
                 full_run(
@@ -85,6 +96,44 @@ def proxy_of(harness: Harness, seed: int, repeat: int = 0) -> ProxyRun:
 def seed_runs(harness: Harness, seed: int = 0) -> SeedRuns:
     """The proxy runs and selections of a seed of a harness."""
     return SeedRuns(harness.plan, harness.runtime, seed)
+
+
+def last_layer_network(features, labels, ids, weight, bias):
+    """What `ProxyRun.network` gives: the last layer alone, whose inputs are the features of the candidates.
+    Before the first step its weights are 0."""
+    inputs = np.zeros((int(ids.max()) + 1, features.shape[1]), np.float32)
+    inputs[ids] = features
+    of_rows = np.zeros(len(inputs), np.int64)
+    of_rows[ids] = labels
+    zeros = np.zeros(features.shape[1])
+    data = TensorRows(torch.from_numpy(inputs), of_rows, mean=zeros, std=zeros + 1)
+
+    def network(trained: bool) -> ProxyNetwork:
+        with global_stream(0, "unused"):
+            net = Net(torch.nn.Flatten(), features.shape[1], len(bias))
+        with torch.no_grad():
+            net.head.weight.copy_(torch.from_numpy(weight * trained))
+            net.head.bias.copy_(torch.from_numpy(bias * trained))
+        cpu = torch.device("cpu")
+        return ProxyNetwork(net.eval().requires_grad_(False), data, cpu, Meter(cpu))
+
+    return network
+
+
+def on_a_share(run: ProxyRun, share: float = 0.5, seed: int = 4) -> ProxyRun:
+    """The candidates of `run`, and as its `own` the same recordings for a share of them alone, with the
+    features of the others."""
+    n = len(run.ids)
+    part = np.sort(np.random.default_rng(seed).choice(n, max(1, int(share * n)), replace=False))
+    rest = np.setdiff1d(np.arange(n), part)
+    own = dataclasses.replace(
+        permuted(run, part),
+        rest_ids=run.ids[rest],
+        rest_features=run.final[Signal.FEATURES][rest],
+        own=None,
+    )
+    bare = {"trajectories": {}, "val_trajectories": {}, "final": {}, "val_final": {}, "repeats": ()}
+    return dataclasses.replace(run, **bare, network=None, own=own)
 
 
 def online_run(labels: np.ndarray, **signals: np.ndarray) -> ProxyRun:

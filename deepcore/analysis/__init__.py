@@ -1,5 +1,5 @@
-"""What result rows say: statistics over seeds, comparisons with Random and with the best method, overlap of
-selections, measured costs.
+"""Analysis of result rows: statistics over seeds, comparisons with Random and with the best method, overlap
+of selections, measured costs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the rows of a grid say of its methods: means over seeds, who differs from Random and from the best.
+"""Comparison of the methods of a grid: means over seeds, differences from Random and from the best.
 
 One `Comparison` per target net and fraction. Within it the selections are compared with Random as one family
 (Holm) and with the best of them; the reference rows are compared with Random as a family of their own, and
@@ -48,7 +48,7 @@ class Entry:
 
     @property
     def as_good_as_best(self) -> bool:
-        """Whether there is an interval to the best, and it contains 0."""
+        """Whether the interval of the difference from the best contains 0; False without an interval."""
         return self.to_best is not None and self.to_best.distinguishable is False
 
     @property
@@ -58,7 +58,7 @@ class Entry:
 
     @property
     def verdict(self) -> str:
-        """The best, not distinguishable from it ("≈ best"), above or below Random ("> Random")."""
+        """The verdict as printed: "best", "≈ best" (not told apart from it), "> Random", "< Random"."""
         words = ["best"] if self.is_best else ["≈ best"] if self.as_good_as_best else []
         sign = {"above": ">", "below": "<"}.get(self.beside_random)
         return ", ".join([*words, *([f"{sign} {BASELINE}"] if sign else [])])
@@ -187,7 +187,7 @@ def _compare(dataset: str, net: str, fraction: float | None, cells: Mapping[str,
 def _to_baseline(
     accuracies: stats.Accuracies, chosen: Sequence[str], baseline: str | None
 ) -> dict[str, Paired]:
-    """Each label against the baseline, the chosen and the other ones as two families."""
+    """Each label against the baseline; selections and reference rows are two families."""
     if baseline is None:
         return {}
     others = [label for label in accuracies if label not in chosen]

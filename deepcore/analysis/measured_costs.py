@@ -1,8 +1,9 @@
-"""The measured bill, from result rows alone: what selection cost, in three readings, and whether it pays.
+"""The measured cost of each method, from result rows alone, and whether its coreset pays.
 
-A row holds what was counted (example passes, FLOPs per example, seconds, bytes) and what its method would
-have needed of a proxy run. What it shares with other methods depends on which rows are looked at, so that is
-worked out here: a method added to a finished grid changes it, and nothing is run again.
+A row holds what was counted (example passes, FLOPs per example, seconds, bytes) and the part of a proxy run
+that its method reads. The cost of selection is given in three ways: alone, shared, marginal. The last two
+depend on which rows are compared and are therefore computed here: a method added to a finished grid changes
+them, and nothing runs again.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from deepcore.costs.formulas import FORMULAS
+from deepcore.common.meter import BACKWARD
+from deepcore.costs.formulas import FORMULAS, LATER
 from deepcore.experiment.rows import ResultRow
 from deepcore.proxy.use import ProxyUse
 from deepcore.training.schedule import examples
@@ -25,23 +27,26 @@ PEAKS = ("proxy", "repeats", "score", "score_device", "target")
 
 @dataclass(frozen=True)
 class MeasuredCost:
-    """The bill of one method at one fraction for one target net; means over seeds, peaks the highest of them.
+    """The cost of one method at one fraction for one target network: means over seeds, and the highest peaks.
 
     Attributes:
-        dataset, net, method, fraction, k, n, seeds: whose bill it is; the method's label; k of n candidates.
+        dataset, net, fraction, seeds: what the cost is of.
+        method: the method's label.
+        k, n: rows kept, and candidates.
         family: one of `deepcore.costs.terms.FAMILIES`.
         is_selection: False for reference rows.
-        alone: FLOPs of selection as if no other method existed: a proxy run over the epochs that it reads,
-            with no more recorded than it reads, and its own repeats.
-        shared: of the proxy run as it was, divided among the methods at hand that used it; and its repeats.
-        marginal: what the other methods at hand would save without it; and its repeats.
+        alone: FLOPs of selection if no other method were run: a proxy run that stops, and records, where the
+            method stops reading, its own repeats, and the passes of its scoring.
+        shared: an equal part of the actual proxy run for each method in the rows that read it; plus the
+            method's own repeats and scoring.
+        marginal: FLOPs that the other methods in the rows would save without it; plus the same.
         target: FLOPs of the training on the selection.
-        full: FLOPs of training the same target on all candidates under the same recipe.
-        storage_bytes: recordings that it reads.
-        select_seconds: of selection alone: of the proxy's seconds those of the epochs that it reads, of its
-            recording's the share of its passes; repeats, scoring and selecting.
-        target_seconds: of the training on the selection.
-        peak_bytes: by PEAKS, where known.
+        full: FLOPs of training the same target on all candidates with the same recipe.
+        storage_bytes: size of the recordings that it reads.
+        select_seconds: estimated seconds of selection alone: the proxy's in proportion to the epochs read,
+            the recording's in proportion to its passes, plus repeats, scoring and selecting.
+        target_seconds: seconds of the training on the selection.
+        peak_bytes: {one of PEAKS: bytes}, where known.
     """
 
     dataset: str
@@ -65,18 +70,18 @@ class MeasuredCost:
 
     @property
     def total(self) -> float:
-        """Selection alone, and the training on what was selected."""
+        """FLOPs of selection alone and of the training on the coreset."""
         return self.alone + self.target
 
     @property
     def share(self) -> float:
-        """The total, as a share of training on everything."""
+        """The total as a share of training on all candidates."""
         return self.total / self.full
 
     @property
     def pays_after(self) -> int | None:
-        """How many trainings on the coreset it takes until selection (alone) and they together cost no more
-        than as many trainings on everything; None for never: a training saves nothing."""
+        """The number of trainings on the coreset from which selection (alone) and these trainings together
+        cost no more than as many trainings on all candidates. None: a training saves nothing."""
         saving = self.full - self.target
         if saving <= 0:
             return None
@@ -84,8 +89,8 @@ class MeasuredCost:
 
 
 def measured_costs(rows: Sequence[ResultRow]) -> list[MeasuredCost]:
-    """One bill per (net, method, fraction) with a finished row, in order of first appearance; the methods at
-    hand are those of `rows`."""
+    """One cost per (net, method, fraction) with a finished row, in order of first appearance. Shared and
+    marginal costs are relative to the methods in `rows`."""
     done = [row for row in rows if row.status == "ok"]
     users: dict[tuple, list[ResultRow]] = {}
     groups: dict[tuple, list[ResultRow]] = {}
@@ -139,16 +144,18 @@ def _bill(members: Sequence[ResultRow], users: Mapping[tuple, Sequence[ResultRow
 
 
 def _family(row: ResultRow) -> str:
-    """As in the analytic bill; rows that are no selection are references."""
+    """The family of its cost formula; reference rows have the family "reference"."""
     if not row.is_selection:
         return "reference"
-    return FORMULAS[row.method].family if row.method in FORMULAS else "own"
+    entry = FORMULAS.get(row.method) or LATER.get(row.method)
+    return entry.family if entry else "own"
 
 
 def flops(passes: Mapping[str, int], per_example: Mapping[str, int]) -> int:
-    """FLOPs of example passes by the meter's names: `train` forward and backward, all others forward."""
-    forward = sum(passes.values())
-    return forward * per_example["forward"] + passes.get("train", 0) * per_example["backward"]
+    """FLOPs of example passes by the meter's names: `train` and `gradient` forward and backward, all others
+    forward. A backward pass to the inputs alone is taken for a whole one."""
+    forward, backward = sum(passes.values()), sum(passes.get(kind, 0) for kind in BACKWARD)
+    return forward * per_example["forward"] + backward * per_example["backward"]
 
 
 def selection_flops(row: ResultRow, users: Iterable[ResultRow]) -> tuple[float, float, float]:
@@ -156,12 +163,12 @@ def selection_flops(row: ResultRow, users: Iterable[ResultRow]) -> tuple[float, 
 
     Args:
         row: one finished row.
-        users: the finished rows at hand that read the same proxy run, `row` among them.
+        users: the finished rows that read the same proxy run, `row` among them.
     """
     if row.proxy_run is None:
         return 0.0, 0.0, 0.0
     per_example = row.flops_per_example["proxy"]
-    own = flops(row.passes.get("repeats", {}), per_example)
+    own = sum(flops(row.passes.get(part, {}), per_example) for part in ("repeats", "score"))
 
     def of(demand: ProxyUse) -> int:
         return flops(demand.passes(row.n, row.q), per_example)
@@ -176,7 +183,7 @@ def selection_flops(row: ResultRow, users: Iterable[ResultRow]) -> tuple[float, 
 
 
 def _seconds_alone(row: ResultRow) -> float:
-    """Seconds of selection if no other method existed, from those of the proxy run as it was."""
+    """Seconds of selection if no other method were run, estimated from the actual proxy run."""
     seconds = row.measured["seconds"]
     total = sum(seconds.get(phase, 0.0) for phase in ("repeats", "score", "select"))
     if row.proxy_run is None:

@@ -1,4 +1,4 @@
-"""How much selections and scores agree: between methods, and between seeds of one method.
+"""Agreement of selections and scores, between methods and between seeds of one method.
 
 Two selections of k from N rows share about k^2 / N rows by chance alone, so a Jaccard overlap means little
 without `chance`. Scores are compared as ranks, by original row ids: the pools of two seeds differ, and only

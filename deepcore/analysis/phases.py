@@ -1,4 +1,4 @@
-"""What this harness says that a run takes (`here`) beside what was counted, phase by phase, from rows."""
+"""The cost of each phase of a run, by formula (`here`) and as counted, from result rows."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from deepcore.analysis.measured_costs import flops
+from deepcore.costs.of_method import scoring_passes
 from deepcore.experiment.rows import ResultRow
 from deepcore.proxy.use import ProxyUse
 from deepcore.training.schedule import examples
@@ -15,16 +16,18 @@ from deepcore.training.spec import TrainSpec
 
 @dataclass(frozen=True)
 class Phase:
-    """One phase of the runs of a table.
+    """One phase of the runs.
 
     Attributes:
-        name: what is done; net: the network, "" for none.
-        formula: its example passes in symbols; here: the same in numbers, for the run as it was.
+        name: what is done.
+        net: the network, "" for none.
+        formula: its example passes in symbols.
+        here: the same in numbers, for the actual run.
         counted: example passes that the meter counted.
-        flops_here: `here` in FLOPs, a backward pass taken for two forward passes.
-        flops_measured: `counted` in FLOPs, forward and backward passes as torch counts them.
-        seconds: mean over the runs; None where they are in another phase's.
-        peak_bytes: highest of the runs; None where it is another phase's.
+        flops_here: `here` in FLOPs; a backward pass counts as two forward passes.
+        flops_measured: `counted` in FLOPs; forward and backward passes as torch counts them.
+        seconds: mean over the runs; None when another phase includes them.
+        peak_bytes: highest of the runs; None when another phase includes it.
     """
 
     name: str
@@ -39,8 +42,8 @@ class Phase:
 
 
 def phases(rows: Sequence[ResultRow]) -> list[Phase]:
-    """Of every kind of proxy run, then of each method's repeats and scoring, then of every kind of target
-    training on a selection. Runs are of one kind when the same was counted in them."""
+    """The phases of every kind of proxy run, of each method's repeats and scoring, and of every kind of
+    target training on a selection. Runs are of one kind when their counts are equal."""
     done = [row for row in rows if row.status == "ok"]
     with_proxy = [row for row in done if row.proxy_run is not None]
     out: list[Phase] = []
@@ -88,14 +91,16 @@ def _phase(
 
 
 def _proxy_phases(members: Sequence[ResultRow]) -> list[Phase]:
-    """Proxy runs in which the same was counted; each of them once, whoever read it."""
+    """The phases of proxy runs with equal counts; each run counts once."""
     runs = list({(row.seed, row.proxy_run): row for row in members}.values())
     first = runs[0]
     run = ProxyUse(**first.recorded)
     here, counted = run.passes(first.n, first.q), first.passes["proxy"]
-    rows = " + ".join(["N"] * run.trajectories + ["N T"] * bool(run.post_epochs))
+    n = {"": "N", "validation": "Q", "share": "S"}[run.own]
+    rows = " + ".join([n] * run.trajectories + [f"{n} T"] * bool(run.post_epochs))
+    where = {"": "", "validation": " on validation rows", "share": f" on S = {run.rows:,} rows"}[run.own]
     texts = {
-        "train": ("proxy training", "N T"),
+        "train": (f"proxy training{where}", f"{n} T"),
         "record": ("recording", rows),
         "validation": ("validation rows", "Q (T + 1)"),
         "encode": ("features and logits", "N"),
@@ -123,7 +128,7 @@ def _proxy_phases(members: Sequence[ResultRow]) -> list[Phase]:
 
 
 def _repeats(members: Sequence[ResultRow]) -> list[Phase]:
-    """One method's short further runs of the proxy: no row 0, no validation rows."""
+    """The extra short proxy runs of one method; they have no row 0 and no validation rows."""
     first = members[0]
     counted = first.passes.get("repeats")
     if counted is None:
@@ -139,14 +144,21 @@ def _repeats(members: Sequence[ResultRow]) -> list[Phase]:
 
 
 def _scoring(members: Sequence[ResultRow]) -> Phase:
-    """One method's scoring and selecting: no passes through a network."""
+    """One method's scoring and selecting, with the passes that it makes through networks by itself."""
     seconds = [row.measured["seconds"]["score"] + row.measured["seconds"]["select"] for row in members]
     peaks = [row.measured["peak_bytes"]["score"] for row in members]
-    return Phase(f"scoring: {members[0].label}", "", "", 0, 0, 0, 0, statistics.mean(seconds), max(peaks))
+    first, name = members[0], f"scoring: {members[0].label}"
+    counted = first.passes.get("score", {})
+    if not counted:
+        return Phase(name, "", "", 0, 0, 0, 0, statistics.mean(seconds), max(peaks))
+    ((kind, passes),) = counted.items()
+    formula, here = scoring_passes(first.method, first.method_spec, first.reads.get("rows") or first.n)
+    per_example = first.flops_per_example["proxy"]
+    return _phase(name, first.proxy_net, formula, kind, here, passes, per_example, seconds, peaks)
 
 
 def _target_phases(members: Sequence[ResultRow]) -> list[Phase]:
-    """Trainings on selections of one size in which the same was counted, and their test rows."""
+    """The phases of target trainings with equal counts: training and test rows."""
     first = members[0]
     counted, per_example = first.passes["target"], first.flops_per_example["target"]
     here = examples(first.k, TrainSpec(**first.target_recipe))

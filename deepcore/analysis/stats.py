@@ -1,4 +1,4 @@
-"""What the accuracies of several methods over seeds can and cannot tell.
+"""Statistics of the accuracies of several methods over seeds.
 
 Everything is a pure function of plain dicts, {method: {seed: accuracy}}, of one fraction (one data set, one
 target net). Methods of one seed share split, proxy run, initialisation and data order, so they are compared
@@ -85,7 +85,7 @@ class Paired:
 
 @dataclass(frozen=True)
 class Best:
-    """The method of the highest mean, and which others may be as good.
+    """The method of the highest mean, and the differences of the others from it.
 
     Attributes:
         name: highest mean over all its seeds; of equal means the first in the dict.

@@ -27,7 +27,7 @@ PROXY_FLAGS = {
     "selection_optimizer": "optimizer",
     "selection_nesterov": "nesterov",
 }
-FOLDER_FLAGS = ("workers", "image_size", "resize")  # they mean something for folders of images only
+FOLDER_FLAGS = ("workers", "image_size", "resize", "cache")  # they mean something for folders of images only
 RECIPE_FLAGS = (
     *("epochs", "steps", "optimizer", "lr", "min_lr", "momentum", "nesterov", "weight_decay"),
     *("scheduler", "gamma", "step_size", "augment", "precision"),
@@ -98,6 +98,12 @@ def _data(p: Parser) -> None:
         type=int,
         metavar="PX",
         help="shorter side before the central crop (default 256; Tiny: 64)",
+    )
+    add(
+        "--cache",
+        metavar="DIR",
+        help="decode image folders once, into DIR: the pictures with --resize pixels on the shorter side "
+        "(336 GB for ImageNet); training crops are then cut out of those",
     )
 
 

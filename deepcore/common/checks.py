@@ -16,23 +16,23 @@ import numpy as np
 
 
 class DeepcoreError(Exception):
-    """Base of everything that is reported to the user as one sentence."""
+    """Base of all errors that are shown to the user as one sentence."""
 
 
 class UsageError(DeepcoreError, ValueError):
-    """A bad argument, file or combination of the two: the caller can mend it."""
+    """A bad argument or file that the caller can correct."""
 
 
 class MissingSignal(UsageError):
-    """A method asked a proxy run for something that the run did not record."""
+    """A method reads a signal that the proxy run did not record."""
 
 
 class StoredMismatch(DeepcoreError):
-    """A stored artefact is damaged, or was made by another specification."""
+    """A stored file is damaged, or belongs to another specification."""
 
 
 class Diverged(DeepcoreError):
-    """Training produced losses that are not finite; what was recorded before is kept."""
+    """Training produced losses that are not finite; earlier recordings are kept."""
 
 
 def check_fraction(fraction: float) -> float:
@@ -47,7 +47,7 @@ def check_fraction(fraction: float) -> float:
 
 
 def check_positive(name: str, value: float, *, zero: bool = False, whole: bool = False) -> None:
-    """`value` is a finite number above 0 (or at least 0 with `zero`), an integer with `whole`."""
+    """Check that `value` is a finite number above 0 (at least 0 with `zero`), an integer with `whole`."""
     kind = "a whole number" if whole else "a number"
     least = "at least 0" if zero else "above 0"
     number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
@@ -58,7 +58,7 @@ def check_positive(name: str, value: float, *, zero: bool = False, whole: bool =
 
 
 def check_choice(what: str, value: str, choices: Iterable[str]) -> str:
-    """`value` is one of `choices`; the error lists them and the nearest spelling."""
+    """Check that `value` is one of `choices`; the error lists them and suggests the nearest one."""
     choices = list(choices)
     if value in choices:
         return value
@@ -104,7 +104,7 @@ def check_ids(ids: np.ndarray, where: str) -> np.ndarray:
 
 
 def check_finite_scores(scores: np.ndarray, ids: np.ndarray, method: str) -> None:
-    """No score is NaN or infinite; the error names the first rows concerned."""
+    """Check that all scores are finite; the error names the first rows with another value."""
     bad = ~np.isfinite(scores)
     if bad.any():
         rows = ", ".join(str(i) for i in ids[bad][:5])
@@ -112,7 +112,7 @@ def check_finite_scores(scores: np.ndarray, ids: np.ndarray, method: str) -> Non
 
 
 def first_line(error: Exception) -> str:
-    """What another library says is wrong, in a line; without its advice to load the file unsafely."""
+    """First line of another library's error message, without its advice to load the file unsafely."""
     line = (str(error).strip() or type(error).__name__).splitlines()[0]
     return "it is damaged, or no plain data" if "pickle" in line or "weights_only" in line else line
 

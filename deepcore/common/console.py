@@ -1,4 +1,4 @@
-"""How a command ends: its exit status, and one sentence where it did not come to its end."""
+"""Exit status of a command, and the one-line error message when it fails."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from collections.abc import Callable
 
 
 def exit_status(work: Callable[[], int], folder: str) -> int:
-    """What `work` returns, or 2 for bad input or a disk that fails, 130 after Ctrl-C, 141 when nobody reads
-    the output any more; the reason goes to stderr. `folder` is where the command keeps what it has finished.
+    """Run `work` and return its exit status; turn errors into a status and a line on stderr.
+
+    2 means bad input or a failing disk, 130 Ctrl-C, 141 a closed output pipe. The message names `folder`,
+    where finished work is kept.
     """
     from deepcore.common.checks import DeepcoreError
 

@@ -56,26 +56,27 @@ def read_json(path: Path, what: str, remedy: str = "delete it and run the comman
         raise StoredMismatch(f"{what} {path} is damaged ({error}); {remedy}") from None
 
 
-def check_folder(folder: Path) -> None:
-    """`folder` is, or could be made, a folder that this process may write into; UsageError otherwise."""
+def check_folder(folder: Path, flag: str = "--save_path") -> None:
+    """This process may write into `folder`, or make it; else a UsageError that names its flag."""
     above = next(path for path in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(path))
     if not above.is_dir():
-        raise UsageError(f"{folder} is, or lies below, a file: give --save_path a folder")
+        raise UsageError(f"{folder} is, or lies below, a file: give {flag} a folder")
     if not os.access(above, os.W_OK | os.X_OK):
-        raise UsageError(f"{folder} cannot be written: give --save_path a folder of yours")
+        raise UsageError(f"{folder} cannot be written: give {flag} a folder of yours")
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, flag: str = "--save_path") -> Iterator[None]:
     """Hold the folder for this process and its workers.
 
     A second process waits, and says who holds the folder and since when. The lock ends with the process, also
-    when it is killed; workers that outlive it for a moment are waited for.
+    when it is killed; workers that outlive it for a moment are waited for. `flag` is where the user gave the
+    folder.
 
     Raises:
         UsageError: the folder cannot be written.
     """
-    check_folder(folder)
+    check_folder(folder, flag)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle = open(folder / LOCK, "a+")  # noqa: SIM115 (held for the whole block)
@@ -84,7 +85,7 @@ def locked(folder: Path) -> Iterator[None]:
         if error.errno == errno.ENOSPC:
             raise
         raise UsageError(
-            f"{folder} cannot be written ({error.strerror}): give --save_path a folder of yours"
+            f"{folder} cannot be written ({error.strerror}): give {flag} a folder of yours"
         ) from None
     with handle, workers:
         try:
@@ -130,6 +131,7 @@ def remove_leftovers(folder: Path, parts: Iterable[str]) -> None:
     for path in [
         *folder.glob(name),
         *folder.glob(".device-*.lock"),
+        *folder.glob(".shared-*"),
         *(path for part in parts for path in (folder / part).rglob(name)),
     ]:
         path.unlink(missing_ok=True)

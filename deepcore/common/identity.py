@@ -1,4 +1,4 @@
-"""What identifies a specification: its plain JSON form and a fingerprint of it."""
+"""Identity of a specification: its plain JSON form and a fingerprint."""
 
 from __future__ import annotations
 

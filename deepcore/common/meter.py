@@ -1,4 +1,4 @@
-"""What a phase cost, counted where it happens: example passes, seconds, peak memory."""
+"""Counters of cost: example passes, seconds, peak memory."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 PASSES = ("train", "record", "validation", "encode", "test")
+BACKWARD = ("train", "gradient")  # forward and backward; all others are forward only
 
 
 @dataclass
@@ -20,11 +21,14 @@ class Meter:
     """Counters of one training, proxy or target.
 
     Attributes:
-        passes: examples put through the network: `train` forward and backward; forward only: `record` (over
-            the candidates, row 0 and post_epoch), `validation`, `encode` (final features and logits), `test`.
+        passes: number of examples that went through the network. `train` counts forward and backward passes.
+            The others are forward only: `record` (candidates: untrained network and post_epoch),
+            `validation`, `encode` (final features and logits), `test`.
+            Scoring may add `gradient`: forward, and backward to the inputs.
         seconds: wall time by phase, device work included.
-        peak_bytes: highest memory within `peak`: of the process (resident, counted anew from its beginning
-            where the system allows, which Linux does), or, on a GPU, of the device's allocator.
+        peak_bytes: highest memory within `peak`. On a CPU it is the resident memory of the process; Linux
+            can reset this counter, elsewhere it counts from the start of the process. On a GPU it is the
+            memory of the device's allocator.
     """
 
     device: torch.device
@@ -34,8 +38,8 @@ class Meter:
     _in_peak: bool = field(default=False, init=False, repr=False)
 
     def count(self, kind: str, examples: int) -> None:
-        """Add `examples` passes of one of PASSES."""
-        self.passes[kind] += examples
+        """Add `examples` passes of one of PASSES, or of "gradient"."""
+        self.passes[kind] = self.passes.get(kind, 0) + examples
 
     @contextlib.contextmanager
     def timed(self, phase: str) -> Iterator[None]:
@@ -69,7 +73,7 @@ class Meter:
         }
 
     def load(self, state: dict) -> None:
-        """Go on from `state`."""
+        """Continue from a `state`."""
         self.passes.update(state["passes"])
         self.seconds.update(state["seconds"])
         self.peak_bytes = state["peak_bytes"]

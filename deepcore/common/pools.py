@@ -39,10 +39,12 @@ class Pool(Protocol):
     Attributes:
         slots: how many run side by side.
         is_here: tasks run in this very process, one after the other.
+        is_far: they may run on other machines.
     """
 
     slots: int
     is_here: bool
+    is_far: bool
 
     def share(self, value: Any) -> Any:
         """A handle of `value` for `submit`; the value reaches each worker once."""
@@ -59,6 +61,7 @@ class SerialPool:
 
     slots = 1
     is_here = True
+    is_far = False
 
     def share(self, value: Any) -> Any:
         """The value itself."""
@@ -85,7 +88,7 @@ class LokyPool:
         preload: modules that each worker imports as soon as it starts.
     """
 
-    is_here = False
+    is_here = is_far = False
 
     def __init__(self, slots: int, preload: Iterable[str] = ()) -> None:
         from joblib.externals import loky
@@ -143,6 +146,7 @@ class RayPool:
     """
 
     is_here = False
+    is_far = True
 
     def __init__(self, address: str, slots: int | None = None, *, gpus: float = 0) -> None:
         try:

@@ -1,4 +1,4 @@
-"""What this machine has left: memory of the process, memory of a device, disk."""
+"""Free memory of the process, of a device, and free disk space."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 
 CGROUP = Path("/sys/fs/cgroup")
-LIMITS = (  # of versions 2 and 1: limit, use, and what of the use is given back on demand
+LIMITS = (  # control groups version 2 and 1: files of limit, use, statistics; name of reclaimable memory
     ("memory.max", "memory.current", "memory.stat", "inactive_file"),
     (
         *("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat"),
@@ -20,12 +20,12 @@ LIMITS = (  # of versions 2 and 1: limit, use, and what of the use is given back
 
 
 class Memory(NamedTuple):
-    """Bytes at a step's peak, beyond what is held before it: an estimate from above.
+    """Upper estimate of the bytes that a step needs at its peak, in addition to what is already allocated.
 
     Attributes:
-        host: of the process.
-        device: where the run computes; of the process too, where that is the CPU.
-        smaller: what would need less, as "graph=class"; "" for nothing.
+        host: memory of the process.
+        device: memory of the device that computes; it is added to `host` when that is the CPU.
+        smaller: a setting that needs less, such as "graph=class"; "" for none.
     """
 
     host: int
@@ -34,8 +34,7 @@ class Memory(NamedTuple):
 
 
 def available_memory(device: torch.device) -> int:
-    """Bytes that the process could still take: of the GPU's memory, or of the machine's within the limit of
-    its control group."""
+    """Bytes that the process can still allocate: on the GPU, or in main memory within its control group."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
@@ -43,7 +42,7 @@ def available_memory(device: torch.device) -> int:
 
 
 def free_disk(folder: Path) -> int:
-    """Bytes free where `folder` is, or is to be made."""
+    """Free bytes on the disk of `folder`, which may not exist yet."""
     above = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     return shutil.disk_usage(above).free
 
@@ -59,7 +58,7 @@ def _of_machine() -> int:
 
 
 def _of_group(limit: str, use: str, stat: str, given_back: str) -> int | float:
-    """Infinite where there is no such limit."""
+    """Free bytes within the limit of a control group; infinite without a limit."""
     try:
         values = dict(line.split() for line in (CGROUP / stat).read_text().splitlines())
         return int((CGROUP / limit).read_text()) - int((CGROUP / use).read_text()) + int(values[given_back])

@@ -13,7 +13,7 @@ def torchvision(submodule: str) -> ModuleType:
     """`torchvision.<submodule>`, imported when it is needed.
 
     Raises:
-        UsageError: torchvision is missing, or was built for another torch; with the remedy.
+        UsageError: torchvision is missing or was built for another torch; the message has the remedy.
     """
     try:
         return importlib.import_module(f"torchvision.{submodule}")

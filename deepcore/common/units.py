@@ -1,4 +1,4 @@
-"""Amounts in units that people read: bytes and FLOPs."""
+"""Readable units for bytes and FLOPs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ SIZES = ("bytes", "kB", "MB", "GB", "TB")
 
 
 def largest_unit(amount: float, names: Sequence[str] = FLOP_UNITS) -> tuple[str, float]:
-    """The largest unit of a thousand-fold ladder in which `amount` is at least 1, and how much it is."""
+    """The largest unit in which `amount` is at least 1, and its size; units grow by factors of 1000."""
     step = max((i for i in range(len(names)) if amount >= 1000**i), default=0)
     return names[step], 1000.0**step
 

@@ -1,4 +1,4 @@
-"""The cost formula of one method, in the paper's protocol and in this harness."""
+"""The cost formula of one method, for the paper's protocol and for this harness."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from deepcore.costs.terms import CORESET, FAMILIES, FLOAT32, TEST, Cost, Price
 
 @dataclass(frozen=True)
 class Stored:
-    """Method-specific extras of selection: `numbers(scenario)` float32 values; `text` as in Table 1."""
+    """What selection stores: `numbers(scenario)` float32 values; `text` is the formula as in Table 1."""
 
     text: str
     numbers: Callable[[Scenario], float]
@@ -24,18 +24,19 @@ class CostFormula:
     """The formulas of one method.
 
     Attributes:
-        title: as printed; may hold symbols of the scenario, as {s.T_first}.
+        title: printed name; may hold symbols of the scenario, such as {s.T_first}.
         family: one of FAMILIES.
         prices: the terms of selection in the paper's protocol.
-        stored: the selection-stage storage of the paper.
-        reads: what this harness records for it; None for no proxy run.
-        target, target_here: the training that follows, in the paper's protocol and in this harness.
+        stored: storage of selection in the paper's protocol.
+        reads: what the method reads of this harness's proxy run; None without a proxy run.
+        target, target_here: the training on the coreset, in the paper's protocol and in this harness.
         negligible: big-O terms that the paper gives no number for.
-        early: the symbols of the scenario that an instance sets which stops reading early.
+        early: the symbols of the scenario that are set when a method stops reading early.
         fields: a method's field -> the symbols of the scenario that it sets when it is not None.
-        note: what the reader must know of the paper's formula.
-        printed: where the paper's own figure differs from its formula; shown for the paper's scenario.
-        variant: only another reading of the paper's protocol: in this harness it is no method of its own.
+        note: remark on the paper's formula.
+        printed: remark where the paper prints another number than its formula gives; shown for the paper's
+            scenario only.
+        variant: another reading of the paper's protocol, which is no method of its own in this harness.
     """
 
     title: str
@@ -72,8 +73,8 @@ class CostFormula:
         )
 
     def here(self, s: Scenario) -> Cost:
-        """What this harness does for the method alone: the proxy run over the epochs it reads, T epochs of
-        the target, the test rows once."""
+        """The cost in this harness for the method alone: the proxy run over the epochs that it reads, the
+        target's training, and one pass over the test rows."""
         run = self.reads.prices() if self.reads else ()
         prices = (*run, self.target_here, TEST)
         return Cost(

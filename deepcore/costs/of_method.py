@@ -8,15 +8,19 @@ formula of its own costs the proxy run that its `needs` imply.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 from deepcore.common.checks import check_choice
 from deepcore.costs.formula import CostFormula, Stored
-from deepcore.costs.formulas import FORMULAS, NOTHING, PROXY, QUERIES, REFERENCES
+from deepcore.costs.formulas import FORMULAS, LATER, NOTHING, PROXY, QUERIES, REFERENCES
 from deepcore.costs.proxy_reads import ProxyReads
 from deepcore.costs.scenario import Scenario
-from deepcore.costs.terms import ENCODE, FLOAT32, PROTOCOLS, UNBOUNDED, Cost
-from deepcore.proxy.signals import FINAL, stored
+from deepcore.costs.terms import ENCODE, FLOAT32, PROTOCOLS, STAGES, UNBOUNDED, Cost, Price
+from deepcore.proxy.signals import FINAL, Signal, stored
+from deepcore.selection.budget import Budget
 from deepcore.selection.needs import use_of
 
 if TYPE_CHECKING:
@@ -24,13 +28,13 @@ if TYPE_CHECKING:
 
 
 def find(name: str) -> CostFormula:
-    """The bill of a method by its registered name or as the paper prints it; UsageError lists them."""
+    """The cost formula of a method by its name here or in the paper; UsageError lists the valid names."""
     titles = {entry.title: key for key, entry in FORMULAS.items()}
     return FORMULAS[titles.get(name) or check_choice("method", name, [*FORMULAS, *titles])]
 
 
 def formula_cost(name: str, scenario: Scenario, protocol: str = "paper") -> Cost:
-    """What the method of that name costs; see `Bill.paper` and `Bill.here` for the two protocols."""
+    """The cost of the method of that name; `CostFormula.paper` and `.here` are the two protocols."""
     check_choice("protocol", protocol, PROTOCOLS)
     entry = find(name)
     return entry.here(scenario) if protocol == "here" else entry.paper(scenario)
@@ -41,7 +45,8 @@ def cost_of(method: CoresetMethod, scenario: Scenario, protocol: str = "paper") 
     what is recorded."""
     check_choice("protocol", protocol, PROTOCOLS)
     label, method = method.label(), method.resolve(scenario.fraction)
-    entry = FORMULAS.get(method.name) or REFERENCES.get(method.name) or _own(method)
+    tables = (FORMULAS, REFERENCES, LATER)
+    entry = next((table[method.name] for table in tables if method.name in table), None) or _own(method)
     symbols: dict[str, float] = {}
     for name, set_by_it in entry.fields.items():
         value = getattr(method, name, None)
@@ -55,12 +60,62 @@ def cost_of(method: CoresetMethod, scenario: Scenario, protocol: str = "paper") 
     elif 0 < (last := use_of(method, UNBOUNDED).epochs) < UNBOUNDED:
         symbols |= dict.fromkeys(entry.early, last)
     scenario = scenario.with_symbols(**symbols)
-    cost = entry.here(scenario) if protocol == "here" else entry.paper(scenario)
+    own = method.own_run
+    if own is not None and own.rows == "share":
+        cost = _extrapolated(entry, scenario, own.share, protocol)
+    else:
+        cost = entry.here(scenario) if protocol == "here" else entry.paper(scenario)
     return dataclasses.replace(cost, method=label)
 
 
+def scoring_passes(name: str, fields: Mapping[str, Any], n: int) -> tuple[str, int]:
+    """The example passes that scoring makes through the trained proxy: as a formula, and for n candidates.
+
+    Args:
+        name: of the method.
+        fields: of the instance, by name.
+        n: candidates that are scored.
+    """
+    entry = FORMULAS.get(name) or LATER[name]
+    symbols = {symbol: fields[field] for field, of in entry.fields.items() for symbol in of}
+    (sweep,) = entry.reads.sweeps
+    text = sweep.text.removesuffix(" f")
+    return text.removeprefix("3 "), round(sweep.passes(SimpleNamespace(N=n, **symbols)))
+
+
+def _extrapolated(entry: CostFormula, scenario: Scenario, share: float, protocol: str) -> Cost:
+    """With scores of a share S of the candidates: every term of selection on S, a forward pass over the
+    others, the target as it was."""
+    rows = Budget.of(share, scenario.N).k
+    small = dataclasses.replace(scenario, N=rows, k=min(scenario.k, rows))
+    if protocol == "here" and entry.reads:
+        features = entry.reads.needs | {Signal.FEATURES}
+        entry = dataclasses.replace(entry, reads=dataclasses.replace(entry.reads, needs=features))
+    of_share, whole = ((entry.here(s) if protocol == "here" else entry.paper(s)) for s in (small, scenario))
+    after = ("target", "test")
+    terms = [
+        dataclasses.replace(term, text=_of_share(term.text))
+        for term in of_share.terms
+        if term.stage not in after
+    ]
+    encoded = protocol == "here" or any(term.stage == "encode" for term in terms)  # those of the share
+    others = Price("encode", "(N - S) f" if encoded else "N f", lambda s: s.N - rows * encoded)
+    terms += [others.of(scenario), *(term for term in whole.terms if term.stage in after)]
+    terms.sort(key=lambda term: STAGES.index(term.stage))
+    stored = "(N - S) F" if protocol == "here" else "O(N F) [features]"
+    kept = FLOAT32 * (scenario.N - rows * (protocol == "here")) * scenario.F
+    return dataclasses.replace(
+        whole,
+        terms=tuple(terms),
+        formula=" + ".join(term.text for term in terms),
+        storage_bytes=of_share.storage_bytes + kept,
+        storage_text=f"{_of_share(of_share.storage_text)} + {stored}",
+        notes=(*whole.notes, f"S = {rows:,} candidates are scored, the others from their neighbours."),
+    )
+
+
 def _own(method: CoresetMethod) -> CostFormula:
-    """The bill of a method without an entry, from what it reads: the paper's terms for such a proxy run."""
+    """The cost formula of a method without an entry, from the proxy run that it reads."""
     needs, needs_val = stored(method.needs), stored(method.needs_val)
     if not needs | needs_val:
         return CostFormula(method.name, "own", (), NOTHING)
@@ -69,3 +124,8 @@ def _own(method: CoresetMethod) -> CostFormula:
     return CostFormula(
         method.name, "own", prices, Stored(reads.storage_text(), lambda s: reads.storage(s) / FLOAT32), reads
     )
+
+
+def _of_share(text: str) -> str:
+    """A formula with S for the number of candidates."""
+    return re.sub(r"\b[NU]\b", "S", text)

@@ -1,4 +1,4 @@
-"""What a method reads of the proxy run, and what such a run costs in this harness."""
+"""The part of the proxy run that a method reads, and its cost in this harness."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from deepcore.costs.scenario import Scenario
 from deepcore.costs.terms import FLOAT32, UNBOUNDED, Price
-from deepcore.proxy.signals import FINAL, Signal, stored
+from deepcore.proxy.signals import FINAL, TRAJECTORIES, Signal, stored
 from deepcore.proxy.use import ProxyUse
 
 if TYPE_CHECKING:
@@ -54,15 +54,16 @@ def proxy_prices(
 
 @dataclass(frozen=True)
 class ProxyReads:
-    """One method's demands on the proxy run.
+    """What one method reads of the proxy run.
 
     Attributes:
         needs, needs_val: stored signals of the candidates and of the validation rows.
         mode: the recording, "online" or "post_epoch".
         epochs: the Scenario's symbol for how many epochs it reads.
         first_row: of the trajectories: 0 for the untrained network, 2 for steps from one epoch to the next.
-        repeats: R_early proxies are trained, not one (the default of EL2N and GraNd here).
+        repeats: R_early proxies are trained instead of one.
         sweeps: passes through the trained proxy that are the score itself.
+        own: the training that the method makes for itself instead of reading the proxy run; () for none.
     """
 
     needs: frozenset[Signal] = frozenset()
@@ -72,6 +73,7 @@ class ProxyReads:
     first_row: int = 1
     repeats: bool = False
     sweeps: tuple[Price, ...] = ()
+    own: tuple[Price, ...] = ()
 
     def by(self, method: CoresetMethod) -> ProxyReads:
         """What an instance reads, with the same symbol for its epochs, the same repeats and sweeps."""
@@ -85,7 +87,9 @@ class ProxyReads:
 
     def prices(self) -> tuple[Price, ...]:
         """The passes through the proxy when only this is recorded (`--signals needed`)."""
-        trajectories = bool(self.needs - set(FINAL))
+        if self.own:
+            return (*self.own, *self.sweeps)
+        trajectories = bool(self.needs & set(TRAJECTORIES))
         run = proxy_prices(
             trajectories=trajectories,
             post_epoch=trajectories and self.mode == "post_epoch",
@@ -96,20 +100,27 @@ class ProxyReads:
         return (*run, *self.sweeps)
 
     def storage(self, s: Scenario) -> float:
-        """Bytes of the signals read: a float32 per row and checkpoint of a trajectory, final arrays once."""
+        """Bytes of the signals read: a float32 per row and checkpoint of a trajectory, final arrays once; the
+        networks' weights are not counted, nor is a run of the method's own recorded."""
+        if self.own:
+            return 0
         runs = s.R_early if self.repeats else 1
         rows = runs * (min(getattr(s, self.epochs), s.T_proxy) + 1 - self.first_row)
-        width = {Signal.LOGITS: s.num_classes, Signal.FEATURES: s.F}
+        width = {Signal.LOGITS: s.num_classes, Signal.FEATURES: s.F, Signal.WEIGHTS: 0}
         of_rows = ((self.needs, s.N), (self.needs_val, s.Q))
         return FLOAT32 * sum(n * width.get(signal, rows) for signals, n in of_rows for signal in signals)
 
     def storage_text(self) -> str:
         """The same as a formula, in numbers kept."""
+        if self.own:
+            return "0"
         rows = (f"({self.epochs} + 1)", self.epochs, f"({self.epochs} - 1)")[self.first_row]
         width = {Signal.LOGITS: "c", Signal.FEATURES: "F"}
         runs = "R " if self.repeats else ""
         of_rows = ((self.needs, "N"), (self.needs_val, "Q"))
         parts = [
-            f"{n} {width.get(signal, runs + rows)}" for signals, n in of_rows for signal in sorted(signals)
+            f"{n} {width.get(signal, runs + rows)}"
+            for signals, n in of_rows
+            for signal in sorted(signals - {Signal.WEIGHTS})
         ]
         return " + ".join(parts) or "0"

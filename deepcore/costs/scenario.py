@@ -14,7 +14,7 @@ NETS = ("proxy", "large")
 
 @dataclass(frozen=True)
 class Scenario:
-    """The numbers of a bill; symbols as in the paper.
+    """The numbers for the cost formulas; symbols as in the paper.
 
     Attributes:
         N, Q, k: candidates, validation (query) rows, coreset size.
@@ -22,7 +22,7 @@ class Scenario:
         num_classes: c.
         f_proxy, f_large: FLOPs of one example's forward pass.
         T, T_proxy: epochs of the target and of the proxy; T is fractional when the target is given in steps.
-        T_early: epochs on everything before the coreset takes over (Forgetting, EL2N, GraNd).
+        T_early: epochs on all data before training on the coreset begins (Forgetting, EL2N, GraNd).
         T_proxy_early: epochs that DUAL reads.
         T_first: epochs that CLD's short form reads (45 of 90 in the paper).
         b_proxy, b_large: FLOPs of one example's backward pass; None for twice the forward pass.
@@ -34,6 +34,7 @@ class Scenario:
         J: window of TDDS, Dyn-Unc and DUAL.
         gamma, epsilon: Glister's epochs between selections and tolerance of its stochastic greedy.
         K_max: PGD steps of BoundarySet-CCS, taken by every sample.
+        T_own: epochs of TAP's training on the validation rows.
     """
 
     N: int
@@ -62,11 +63,12 @@ class Scenario:
     gamma: float = 20
     epsilon: float = 0.01
     K_max: int = 50
+    T_own: int = 10
 
     def __post_init__(self) -> None:
         for name in ("N", "k", "d", "num_classes", "T_proxy", "T_early", "T_proxy_early", "T_first", "F"):
             check_positive(name, getattr(self, name), whole=True)
-        for name in ("R_early", "R_curv", "J", "K_max"):
+        for name in ("R_early", "R_curv", "J", "K_max", "T_own"):
             check_positive(name, getattr(self, name), whole=True)
         for name in ("Q", "n_test"):
             check_positive(name, getattr(self, name), whole=True, zero=True)
@@ -196,7 +198,7 @@ class Scenario:
         return dataclasses.replace(self, **changes)
 
     def with_symbols(self, **values: float) -> Scenario:
-        """The same with some symbols set; epochs beyond the proxy's are cut to them, as methods cut them."""
+        """The same with some symbols set. Epochs beyond the proxy's are cut to the proxy's."""
         epochs = min(values.get("T_proxy", self.T_proxy), self.T_proxy)
         for name in ("T_proxy", "T_proxy_early", "T_first"):
             values[name] = min(values.get(name, getattr(self, name)), epochs)

@@ -1,4 +1,4 @@
-"""What a coreset costs, in symbols and in numbers: the terms of a cost, and the cost of one method.
+"""The terms of a cost in symbols and numbers, and the cost of one method.
 
 Section 7, Table 1 and Appendix E of the CLD paper. One backward pass counts as two forward passes unless it
 was measured, so a training step is 3 forwards per example. The formula of each method is in
@@ -25,7 +25,7 @@ UNBOUNDED = 1 << 40  # epochs of a run without an end: a method that reads fewer
 
 @dataclass(frozen=True)
 class Term:
-    """One term of a bill.
+    """One term of a cost.
 
     Attributes:
         stage: one of STAGES; net: "proxy" or "large".

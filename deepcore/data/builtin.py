@@ -26,7 +26,7 @@ def digits(source: Source) -> LabeledData:
 
 
 def synthetic(source: Source) -> LabeledData:
-    """Gaussian classes in 32 dimensions with known easy, hard and mislabelled train rows; always the same.
+    """Gaussian classes in 32 dimensions; it is known which train rows are easy, hard and mislabelled.
 
     10 classes of 200 train and 50 test rows. Of each class's train rows 70% are easy (near the class's
     centre), 20% hard (two fifths of the way to another class's centre), 10% mislabelled (easy rows of

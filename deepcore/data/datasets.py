@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from deepcore.common.checks import check_choice
+from deepcore.common.checks import UsageError, check_choice
 from deepcore.data.builtin import digits, synthetic
 from deepcore.data.cifar import cifar10, cifar100
 from deepcore.data.files import npz
@@ -48,6 +48,7 @@ def load(
     workers: int | None = None,
     image_size: int | None = None,
     resize: int | None = None,
+    cache: str | Path | None = None,
 ) -> LabeledData:
     """The data set `name`: an entry of DATASETS, or the path of a .npz file.
 
@@ -55,7 +56,7 @@ def load(
         name: see above.
         data_path: folder that holds, or (download) shall hold, the files of data sets that have files.
         download: fetch missing files.
-        workers, image_size, resize: of image folders, see Source.
+        workers, image_size, resize, cache: of image folders, see Source.
 
     Raises:
         UsageError: unknown name (the valid ones are listed), files missing or damaged.
@@ -63,4 +64,7 @@ def load(
     if name.endswith(".npz"):
         return npz(Path(name))
     loader = DATASETS[check_choice("data set", name, [*DATASETS, "PATH.npz"])]
-    return loader(Source(Path(data_path), download, workers, image_size, resize))
+    if cache == "":
+        raise UsageError("--cache is empty: name a folder for the resized pictures")
+    folder = None if cache is None else Path(cache)
+    return loader(Source(Path(data_path), download, workers, image_size, resize, folder))

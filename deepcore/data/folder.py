@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from deepcore.common.checks import UsageError
+from deepcore.data.cache import ImageFiles, PictureCache
 from deepcore.data.memory import content_fingerprint
 from deepcore.data.pictures import Crops
 from deepcore.data.record import LabeledData, Source
-from deepcore.data.streaming import FolderRows, Readers
+from deepcore.data.streaming import Cached, Decoded, FolderRows, Readers
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
+
+Part = tuple[np.ndarray, np.ndarray, np.ndarray]  # of each file: path below the root, label, bytes
 
 
 def image_folder(source: Source) -> LabeledData:
@@ -78,26 +82,34 @@ def _load(
         )
     if not len(test[0]):
         raise UsageError(f"{root / test_folder} holds no image in the folder of a class")
-    readers = Readers(root, crops, workers)
-    parts = [FolderRows(readers, paths, labels, size) for paths, labels, _ in (train, test)]
+    cache = None if source.cache is None else _cache(source.cache, root, (train, test), crops, workers)
+    files = Decoded(os.fsencode(root), crops) if cache is None else Cached(cache, crops)
+    readers = Readers(files, workers)
     return LabeledData(
         name=name,
-        train=parts[0],
-        test=parts[1],
+        train=FolderRows(readers, *train[:2], size),
+        test=FolderRows(readers, *test[:2], size, begin=len(train[0])),
         num_classes=len(classes),
-        fingerprint=content_fingerprint(*train, *test, crops),
+        fingerprint=content_fingerprint(*train, *test, crops, *(["cache"] if cache else [])),
         default_net="ResNet18",
         recipe=recipe,
         val_fraction=val_fraction,
         paths=train[0],
+        cache=cache,
     )
+
+
+def _cache(folder: Path, root: Path, parts: Sequence[Part], crops: Crops, workers: int) -> PictureCache:
+    """Of the files of all parts, one part behind the other."""
+    paths, sizes = (np.concatenate([part[field] for part in parts]) for field in (0, 2))
+    return PictureCache(folder, ImageFiles(root, paths, sizes), crops.resize, workers=workers)
 
 
 def _is_class(entry: os.DirEntry) -> bool:
     return entry.is_dir() and not entry.name.startswith(".")
 
 
-def _scan(root: Path, part: str, classes: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _scan(root: Path, part: str, classes: list[str]) -> Part:
     """(paths, labels, bytes of each file) of the images below root/part/<class>, by class, then folder, then
     name; folders of test classes that train does not have are an error."""
     for entry in os.scandir(root / part):
@@ -119,7 +131,7 @@ def _scan(root: Path, part: str, classes: list[str]) -> tuple[np.ndarray, np.nda
     return np.array(paths, np.bytes_), np.array(labels, np.int64), np.array(sizes, np.int64)
 
 
-def _annotated(root: Path, classes: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+def _annotated(root: Path, classes: list[str]) -> Part | None:
     """Tiny ImageNet's val/: one folder of images, and val_annotations.txt; None where there is none."""
     table = root / "val" / "val_annotations.txt"
     if not table.is_file():

@@ -1,4 +1,4 @@
-"""Wrong labels on purpose: which methods keep them, and which scores tell them from the right ones?"""
+"""Label noise: flip the labels of some train and validation rows."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ NO_ROWS = np.empty(0, dtype=np.int64)
 
 @dataclass(frozen=True)
 class Relabelled:
-    """Rows with other labels; the inputs are those of `rows`."""
+    """The inputs of `rows` with other labels."""
 
     rows: Rows
     labels: np.ndarray
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one input."""
+        """Shape of one input."""
         return self.rows.shape
 
     @property
@@ -39,10 +39,16 @@ class Relabelled:
         return len(self.rows)
 
     def batches(
-        self, groups: Sequence[np.ndarray], *, device: torch.device, augment_seed: int | None = None
+        self,
+        groups: Sequence[np.ndarray],
+        *,
+        device: torch.device,
+        augment_seed: int | None = None,
+        positions: Sequence[np.ndarray] | None = None,
     ) -> Iterator[torch.Tensor]:
-        """Those of `rows`."""
-        return self.rows.batches(groups, device=device, augment_seed=augment_seed)
+        """The batches of `rows`."""
+        given = {} if positions is None else {"positions": positions}
+        return self.rows.batches(groups, device=device, augment_seed=augment_seed, **given)
 
 
 @dataclass(frozen=True)
@@ -50,8 +56,8 @@ class Flipped:
     """A data set under a seed's label noise.
 
     Attributes:
-        data: with the flipped labels, and a fingerprint of its own; the data set as it was without noise.
-        rows: ids of the flipped rows of the train pool, sorted.
+        data: the data set with flipped labels and its own fingerprint; unchanged without noise.
+        rows: sorted ids of the flipped candidates.
     """
 
     data: LabeledData
@@ -59,11 +65,10 @@ class Flipped:
 
 
 def flip(data: LabeledData, split: Split, noise: LabelNoise) -> Flipped:
-    """Give floor(rate * n + 1/2) random rows of the train pool, and of the validation rows, another label.
+    """Flip the labels of floor(rate * n + 1/2) random candidates, and of validation rows by their rate.
 
-    Each flipped label is uniform over the other classes, as in the symmetric noise of the literature. The
-    rows depend on the split's seed and the rate alone; those of a lower rate are among those of a higher one,
-    with the same wrong labels.
+    The new label is uniform over the other classes (symmetric noise). Rows and labels depend on the split's
+    seed and the rate alone. A higher rate flips the rows of a lower rate too, to the same labels.
     """
     if not noise:
         return Flipped(data)
@@ -94,8 +99,8 @@ def flip(data: LabeledData, split: Split, noise: LabelNoise) -> Flipped:
 
 @dataclass(frozen=True)
 class LabelNoise:
-    """Shares of labels that are flipped, in [0, 1): of the train pool's, and of the validation rows'. Test
-    labels are never touched."""
+    """Shares of labels to flip, in [0, 1): `train` of the candidates, `val` of the validation rows. Test
+    labels are never flipped."""
 
     train: float = 0.0
     val: float = 0.0

@@ -1,4 +1,4 @@
-"""Data that live on the device as one tensor; crops and flips are batched there."""
+"""Data sets held on the device as one tensor; crops and flips are computed there in batches."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from deepcore.common import seeding
 from deepcore.common.checks import UsageError, check_labels, check_positive
 from deepcore.data.record import LabeledData
 
-# Batches are prepared several at a time. A CPU wants a chunk that stays in its cache, a GPU few launches.
+# Several batches are prepared at once: on a CPU as many as fit its cache, on a GPU more, for fewer launches.
 CHUNK_BYTES = {"cpu": 1 << 20, "cuda": 64 << 20}
 
 
@@ -34,10 +34,9 @@ class Augmentation:
         check_positive("crop padding", self.pad, zero=True, whole=True)
 
     def draw(self, seed: int, n: int) -> torch.Tensor:
-        """One number per row that codes its crop and flip, (n,) int64 on the CPU.
+        """One number per row that encodes its crop and flip, (n,) int64 on the CPU.
 
-        Row i's number depends on the seed and on i alone, so neither the device, nor chunks, nor what comes
-        after it matter.
+        The number of row i depends on the seed and on i alone, not on the device or the chunks.
         """
         choices = (2 * self.pad + 1) ** 2 * (2 if self.flip else 1)
         return torch.from_numpy(seeding.stream(seed, "augment").integers(choices, size=n))
@@ -65,7 +64,7 @@ class Augmentation:
 
 
 class TensorRows:
-    """One part of a data set as one tensor (implements `Rows`).
+    """One part of a data set as a tensor (implements `Rows`).
 
     The tensor is copied to a device at the first use there, and stays.
 
@@ -74,7 +73,7 @@ class TensorRows:
         labels: (N,) int64.
         mean, std: in the units of `inputs`, (C,) per channel or (D,) per feature; outputs are
             (input - mean) / std.
-        augmentation: applied when `batches` gets an augment_seed; None for data that know none.
+        augmentation: applied when `batches` gets an augment_seed; None for no augmentation.
     """
 
     in_memory = True  # several threads may read it
@@ -105,7 +104,12 @@ class TensorRows:
         return {**self.__dict__, "_on_device": {}}
 
     def batches(
-        self, groups: Sequence[np.ndarray], *, device: torch.device, augment_seed: int | None = None
+        self,
+        groups: Sequence[np.ndarray],
+        *,
+        device: torch.device,
+        augment_seed: int | None = None,
+        positions: Sequence[np.ndarray] | None = None,
     ) -> Iterator[torch.Tensor]:
         """See `Rows.batches`. The tensors are contiguous slices of chunks of several batches."""
         sizes = [len(group) for group in groups]
@@ -118,7 +122,9 @@ class TensorRows:
         order = torch.from_numpy(ids).to(inputs.device)
         codes = None
         if augment_seed is not None and self.augmentation is not None:
-            codes = self.augmentation.draw(augment_seed, len(ids)).to(inputs.device)
+            at = slice(0, len(ids)) if positions is None else np.concatenate(positions)
+            drawn = len(ids) if positions is None else int(at.max(initial=-1)) + 1
+            codes = self.augmentation.draw(augment_seed, drawn)[at].to(inputs.device)
         budget = CHUNK_BYTES.get(inputs.device.type, CHUNK_BYTES["cuda"])
         start = 0
         for chunk in _chunks(sizes, budget // (4 * max(1, inputs[0].numel()))):
@@ -167,7 +173,7 @@ def from_arrays(
     val_fraction: float = 0.1,
     kinds: np.ndarray | None = None,
 ) -> LabeledData:
-    """A data set out of four arrays: what most loaders end with.
+    """A data set from four arrays. Most loaders end with this call.
 
     Mean and standard deviation, per channel of images or per feature of vectors, are those of the train part.
 
@@ -269,8 +275,8 @@ def _labels(
 def mean_and_std(train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Per channel (C,) of images (N, C, H, W), or per feature (D,) of vectors (N, D), float64.
 
-    Where a channel or feature does not vary (std at most 1e-6 of its mean,
-    float32's resolution), std is 1: such values come out as 0, not as amplified rounding.
+    The std of a constant channel or feature (at most 1e-6 of its mean, float32's resolution) is set to 1, so
+    that rounding is not amplified.
     """
     axes = (0, *range(2, train.ndim))
     count = train.size // train.shape[1]

@@ -40,13 +40,25 @@ class Crops:
 
     def test(self, image: Image) -> np.ndarray:
         """The middle of the picture, its shorter side resized to `resize`, as (size, size, 3) uint8."""
-        width, height = image.size
-        if width <= height:
-            width, height = self.resize, int(self.resize * height / width)
-        else:
-            width, height = int(self.resize * width / height), self.resize
+        return self.middle(whole(image, self.resize))
+
+    def middle(self, pixels: np.ndarray) -> np.ndarray:
+        """The middle (size, size, 3) of a picture (height, width, 3)."""
+        height, width, _ = pixels.shape
         left, top = round((width - self.size) / 2), round((height - self.size) / 2)
-        return _resized(image, width, height)[top : top + self.size, left : left + self.size]
+        return pixels[top : top + self.size, left : left + self.size]
+
+
+def size_of_whole(width: int, height: int, resize: int) -> tuple[int, int]:
+    """(width, height) of a picture once its shorter side is `resize`."""
+    if width <= height:
+        return resize, int(resize * height / width)
+    return int(resize * width / height), resize
+
+
+def whole(image: Image, resize: int) -> np.ndarray:
+    """All of the picture in RGB, its shorter side resized to `resize`, as (height, width, 3) uint8."""
+    return _resized(image, *size_of_whole(*image.size, resize))
 
 
 def random_box(width: int, height: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
@@ -70,4 +82,5 @@ def _resized(image: Image, width: int, height: int) -> np.ndarray:
     """The picture in RGB at this size, (height, width, 3) uint8."""
     from PIL.Image import Resampling
 
-    return np.asarray(image.convert("RGB").resize((width, height), Resampling.BILINEAR))
+    image = image if image.mode == "RGB" else image.convert("RGB")  # which copies what it need not convert
+    return np.asarray(image.resize((width, height), Resampling.BILINEAR))

@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
 
 from deepcore.common.checks import check_positive
 
+if TYPE_CHECKING:
+    from deepcore.data.cache import PictureCache
+
 
 class Rows(Protocol):
-    """One part (train or test) of a data set. Row i is original row i, for ever: ids are positions here.
+    """One part (train or test) of a data set. Row ids are positions in it and never change.
 
     Attributes:
         labels: (N,) int64.
-        shape: of one input, (C, H, W) or (D,).
+        shape: shape of one input, (C, H, W) or (D,).
     """
 
     labels: np.ndarray
@@ -27,15 +30,22 @@ class Rows(Protocol):
     def __len__(self) -> int: ...
 
     def batches(
-        self, groups: Sequence[np.ndarray], *, device: torch.device, augment_seed: int | None = None
+        self,
+        groups: Sequence[np.ndarray],
+        *,
+        device: torch.device,
+        augment_seed: int | None = None,
+        positions: Sequence[np.ndarray] | None = None,
     ) -> Iterator[torch.Tensor]:
-        """One normalised float32 tensor (len(group), *shape) on `device` per group of row ids, in that order.
+        """Yield one normalised float32 tensor (len(group), *shape) on `device` per group of row ids.
 
         Args:
             groups: row ids of each batch, int64; repeated ids are allowed.
-            device: where the tensors are wanted.
-            augment_seed: draw the data set's augmentation from this seed; None for none. The same seed and
+            device: device of the tensors.
+            augment_seed: seed of the data set's augmentation; None for no augmentation. The same seed and
                 groups give the same tensors.
+            positions: where each row of the groups stands in the order of all rows that are read under this
+                seed, of which the groups are a part; its augmentation depends on that. None: they are all.
         """
         ...
 
@@ -46,10 +56,12 @@ class Source:
 
     Attributes:
         path: folder.
-        download: fetch what is missing there.
+        download: fetch missing files into the folder.
         workers: processes that read image folders; None for one per CPU, at most 8.
         image_size, resize: of image folders, in pixels: the crops' side, and the shorter side before the
             central crop; None for the data set's.
+        cache: folder in which the resized pictures of image folders are kept, so that they are decoded once;
+            None for none.
     """
 
     path: Path
@@ -57,6 +69,7 @@ class Source:
     workers: int | None = None
     image_size: int | None = None
     resize: int | None = None
+    cache: Path | None = None
 
     def __post_init__(self) -> None:
         if self.workers is not None:
@@ -71,18 +84,19 @@ class LabeledData:
     """A data set in two parts.
 
     Attributes:
-        name: as in the table DATASETS.
-        train, test: the two parts; nothing reads `test` before a target's last step.
+        name: its name in the table DATASETS.
+        train, test: the two parts. `test` is read after the last step of a target only.
         num_classes: C; labels of both parts are in 0..C-1.
         fingerprint: hex digest of the content (pixels, labels, normalisation, augmentation), equal for equal
             data.
         default_net: name in NETS.
         recipe: name in deepcore.training.recipes.RECIPES.
         val_fraction: default share of the train part held out for validation.
-        kinds: what is known of each train row, (N,) str such as "easy", "hard", "mislabelled"; None if
-            nothing is.
-        paths: of each train row's file below the data set's folder, (N,) bytes for os.fsdecode; None for data
-            that are not a file per row.
+        kinds: kind of each train row, (N,) str such as "easy", "hard", "mislabelled"; None if unknown.
+        paths: path of each train row's file below the data set's folder, (N,) bytes for os.fsdecode; None if
+            rows are not files.
+        cache: of the pictures, built when a row is first read; `build` it before to see how far it is. None
+            for none.
     """
 
     name: str
@@ -95,3 +109,4 @@ class LabeledData:
     val_fraction: float = 0.1
     kinds: np.ndarray | None = None
     paths: np.ndarray | None = None
+    cache: PictureCache | None = None

@@ -1,8 +1,8 @@
-"""The one train/validation split of a seed, shared by every method."""
+"""The train/validation split of a seed. All methods share it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 import numpy as np
@@ -13,12 +13,19 @@ from deepcore.common.seeding import stream
 
 @dataclass(frozen=True)
 class Split:
-    """Disjoint sorted row ids of one training set: `train` is the pool to select from, `val` is held out of
-    it."""
+    """Disjoint sorted row ids of one training set.
+
+    Attributes:
+        train: the pool to select from, which the proxy is trained on.
+        val: held out of it.
+        seed: that drew it.
+        rest: candidates that are neither, where the proxy is trained on a part of the pool; empty otherwise.
+    """
 
     train: np.ndarray
     val: np.ndarray
     seed: int
+    rest: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
 def make_split(labels: np.ndarray, *, val_fraction: float, seed: int) -> Split:
@@ -28,7 +35,7 @@ def make_split(labels: np.ndarray, *, val_fraction: float, seed: int) -> Split:
         labels: (N,) int64 of the whole training set.
         val_fraction: share held out, in (0, 1); each class gives floor(val_fraction * n_c + 1/2) rows, at
             least one and at most n_c - 1.
-        seed: another seed, another split.
+        seed: seed of the random draw.
 
     Raises:
         UsageError: val_fraction outside (0, 1), or a class of a single row.

@@ -1,4 +1,4 @@
-"""What a command would do: trainings, steps, disk, and an estimate of the time."""
+"""The dry run: trainings, steps, disk, and an estimate of the time."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from deepcore.common import seeding
 from deepcore.common.files import check_folder
 from deepcore.common.meter import Meter
 from deepcore.common.threads import threads_for
+from deepcore.common.units import size
+from deepcore.data.cache import PictureCache
 from deepcore.data.record import LabeledData
 from deepcore.experiment.harness import Harness
 from deepcore.experiment.plan import Cell, Plan
@@ -32,8 +34,8 @@ PROBE_STEPS = 20
 
 
 def describe(harness: Harness) -> list[str]:
-    """Lines for the user. The time is measured on a few steps of each network here, so it takes a second or
-    two."""
+    """The lines of the dry run. The time is estimated from a few measured steps of each network, which takes
+    a second or two."""
     plan, runtime = harness.plan, harness.runtime
     check_folder(runtime.folder)
     spec, data = plan.spec, plan.data
@@ -41,13 +43,17 @@ def describe(harness: Harness) -> list[str]:
     finished = len(plan.cells) - len(pending)
     lines = [f"{len(plan.cells)} rows, {finished} of them finished, into {runtime.folder}"]
     seconds, disk = 0.0, 0
+    if data.cache and pending:
+        lines.append(_cache(data.cache))
+        if not data.cache.finished:  # it is not built for a probe
+            data = dataclasses.replace(data, train=data.train.from_files())
     timed = functools.cache(functools.partial(probe, data, runtime.device))
     proxies = proxy_states(plan, runtime, pending)
     for proxy in proxies:
-        run = _proxy(plan, proxy)
+        run = _proxy(proxy)
         lines.append(run.line)
         if proxy.state != "found":
-            step, row = timed(spec.proxy_net, spec.proxy, len(plan.seeds[proxy.task.seed].split.train))
+            step, row = timed(spec.proxy_net, spec.proxy, len(proxy.task.split.train))
             seconds += run.steps * step + run.sweeps * row
             disk += proxy.disk
     by_size = Counter((cell.net, *_size_and_schedule(plan, cell)) for cell in pending)
@@ -70,33 +76,39 @@ def describe(harness: Harness) -> list[str]:
     return lines
 
 
+def _cache(cache: PictureCache) -> str:
+    if cache.finished:
+        return f"cache of {len(cache):,} pictures found in {cache.folder}"
+    missing = size(cache.missing_bytes())
+    return f"cache of {len(cache):,} pictures to build in {cache.folder}: about {missing} to write"
+
+
 class _Proxy(NamedTuple):
-    """A line on a proxy run, and what it takes: steps, forward passes."""
+    """The line of a proxy run, and its number of steps and forward passes."""
 
     line: str
     steps: int
     sweeps: int
 
 
-def _proxy(plan: Plan, proxy: ProxyState) -> _Proxy:
-    """The proxy run of a seed, or one of its short repeats."""
-    task, split = proxy.task, plan.seeds[proxy.task.seed].split
+def _proxy(proxy: ProxyState) -> _Proxy:
+    """The proxy run of a seed, one of its short repeats, or one that a method asks for itself."""
+    task, split = proxy.task, proxy.task.split
     spec, recording = task.spec, task.recording
     n, q = len(split.train), len(split.val)
     steps = spec.epochs * Schedule.of(n, spec.train).per_epoch
-    which = f"repeat {task.repeat} of the proxy" if task.repeat else "proxy"
     line = (
-        f"seed {task.seed}: {which} {spec.net} {proxy.state}: {spec.epochs} epochs, {steps:,} steps of "
+        f"seed {task.seed}: {task.title} {spec.net} {proxy.state}: {spec.epochs} epochs, {steps:,} steps of "
         f"{spec.train.batch}, {n:,} candidates, {q:,} validation rows"
     )
-    sweeps = recording.initial + (spec.epochs if recording.post_epoch else bool(recording.final))
-    passes = sweeps * n + (recording.rows(spec.epochs) * q if recording.val else 0)
+    sweeps = recording.initial + (spec.epochs if recording.post_epoch else bool(recording.final_arrays))
+    passes = sweeps * n + (recording.rows(spec.epochs) * q if recording.val else 0) + len(split.rest)
     return _Proxy(line, steps, passes)
 
 
 def _size_and_schedule(plan: Plan, cell: Cell) -> tuple[int, Schedule]:
-    """Rows of an epoch and the length of a cell's target training; those of the budget where only the proxy
-    run could tell. UsageError for a subset that cannot be of this data."""
+    """Rows of an epoch and length of a cell's target training. A method that reads the proxy run is taken to
+    fill its budget. UsageError for a subset (file) that does not fit the data."""
     method, target = cell.method, plan.spec.target
     pool = plan.seeds[cell.seed].pool
     budget = Budget.of(1.0 if cell.fraction is None else cell.fraction, len(pool.ids))
@@ -111,7 +123,7 @@ def probe(
     data: LabeledData, device: torch.device, net_name: str, spec: TrainSpec, rows: int
 ) -> tuple[float, float]:
     """Seconds of a training step and of a row's forward pass, measured on up to PROBE_STEPS steps after a
-    warm-up; never compiled."""
+    warm-up, without torch.compile."""
     net = nets.build(net_name, data.train.shape, data.num_classes, seed=0)
     ids = np.arange(min(rows, len(data.train), PROBE_STEPS * spec.batch))
     steps = len(batch_bounds(len(ids), spec.batch)) - 1

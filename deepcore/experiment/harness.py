@@ -17,6 +17,7 @@ from deepcore.common.files import locked, remove_leftovers
 from deepcore.common.pools import LokyPool, Pool, SerialPool
 from deepcore.common.progress import Progress
 from deepcore.data.record import LabeledData
+from deepcore.experiment.far import TOKEN, proxy_files, run_far, take_back
 from deepcore.experiment.jobs import jobs_that_pay
 from deepcore.experiment.plan import Cell, ProxyTask, Runtime, make_plan
 from deepcore.experiment.preflight import ProxyState, check_methods, check_resources, proxy_states
@@ -99,6 +100,7 @@ class Harness:
                 stack.callback(self._pool.close)
             stack.enter_context(locked(self.runtime.folder))
             remove_leftovers(self.runtime.folder, PARTS)
+            stack.callback(remove_leftovers, self.runtime.folder, ())
             rows = {cell: self.rows.finished(self.plan.blank_row(cell)) for cell in self.plan.cells}
             twins: dict[str, list[Cell]] = {}  # cells whose resolved fields give the same row
             for cell, row in rows.items():
@@ -111,6 +113,8 @@ class Harness:
             pool = self._choose_pool(pending, proxies)
             stack.callback(pool.close)
             check_resources(self.plan, self.runtime, pending, states, jobs=pool.slots)
+            if pending and self.plan.data.cache:
+                self.plan.data.cache.build(self.progress)
             with self.progress.bar(len(pending), "targets") as advance:
                 for row in self._run_tasks(pool, pending, proxies):
                     for twin in twins[row.fingerprint]:
@@ -137,6 +141,8 @@ class Harness:
         there; it fails with the error of one that could not be had."""
         work = Work(self.plan, self.runtime, uuid.uuid4().hex, torch.get_num_threads())
         handle = pool.share(work)
+        if pool.is_far:
+            (self.runtime.folder / (TOKEN + work.key)).touch()
         waiting = Waiting(cells, proxies, longest_first=not pool.is_here)
         running: dict[Future, Task] = {}
         while waiting or running:
@@ -145,6 +151,11 @@ class Harness:
             finished, _ = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
             for future in finished:
                 task, done = running.pop(future), future.result()
+                if done.wants_files:
+                    files = proxy_files(self.runtime.folder, self.plan.proxies_of([task]))
+                    running[pool.submit(run_far, handle, task, files)] = task
+                    continue
+                take_back(self.runtime.folder, done.files)
                 for line in done.lines:
                     self._say_once(line)
                 if done.stop is not None:
@@ -161,13 +172,13 @@ class Harness:
         if pool.is_here:
             return pool.submit(run_task, handle, task, self.progress)
         spare = isinstance(task, ProxyTask) and waiting.proxies_left() < pool.slots
-        return pool.submit(functools.partial(run_in_worker, overlapped=spare), handle, task)
+        run = run_far if pool.is_far else run_in_worker
+        return pool.submit(functools.partial(run, overlapped=spare), handle, task)
 
     def _say_found(self, states: Sequence[ProxyState]) -> None:
         for task, _, _, folder in states:
             if folder is not None:
-                which = f"repeat {task.repeat} of the proxy" if task.repeat else "proxy"
-                self.progress.say(f"seed {task.seed}: {which} found in {folder}")
+                self.progress.say(f"seed {task.seed}: {task.title} found in {folder}")
 
     def _say_once(self, note: str) -> None:
         """A line that need not be read twice."""

@@ -55,7 +55,7 @@ def _seconds(plan: Plan, cells: Sequence[Cell], proxies: Sequence[ProxyTask], si
     """A rough estimate of the work, on one core."""
     total = 0.0
     for task in proxies:
-        n = len(plan.seeds[task.seed].split.train)
+        n = len(task.split.train)
         steps = task.spec.epochs * Schedule.of(n, task.spec.train).per_epoch
         total += (
             steps * STEP_SECONDS + 4 * n * task.spec.epochs * sizes[plan.spec.proxy_net] / FLOPS_PER_SECOND

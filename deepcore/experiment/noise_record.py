@@ -1,4 +1,4 @@
-"""What a result row says of flipped labels."""
+"""The entry of a result row on flipped labels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from deepcore.selection.selection import Selection
 def noise_record(
     noise: LabelNoise, flipped: np.ndarray, ids: np.ndarray, selection: Selection
 ) -> dict[str, Any]:
-    """What a result row says of label noise; empty without any.
+    """The entry of a result row on flipped labels; empty without label noise.
 
     Args:
         noise: the rates.

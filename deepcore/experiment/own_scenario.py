@@ -1,4 +1,4 @@
-"""The scenario of one's own setting: sizes of a split, FLOPs of the networks, lengths of a recipe."""
+"""The cost scenario of an experiment: sizes of its split, FLOPs of its networks, lengths of its recipes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from deepcore.selection.budget import Budget
 
 
 def setting(spec: ExperimentSpec, data: LabeledData) -> Scenario:
-    """What an experiment of one fraction and one target net would be billed as. Nothing is trained.
+    """The scenario of an experiment with one fraction and one target network. Nothing is trained.
 
     Raises:
         UsageError: several fractions or target nets, or a target in steps: the formulas are in epochs.

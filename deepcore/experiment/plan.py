@@ -8,7 +8,7 @@ to the report, reads the plan; nothing goes back to whoever runs it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,16 @@ from deepcore.experiment.spec import ExperimentSpec
 from deepcore.proxy.recording import Recording
 from deepcore.proxy.run import ProxyRun
 from deepcore.proxy.spec import ProxySpec, identity
+from deepcore.proxy.use import ProxyUse
 from deepcore.selection.method import CoresetMethod
-from deepcore.selection.needs import reads_proxy, recording_of, recording_of_repeats, use_of
+from deepcore.selection.needs import (
+    reads_proxy,
+    recording_of,
+    recording_of_own,
+    recording_of_repeats,
+    use_of,
+)
+from deepcore.selection.own_run import OwnRun
 from deepcore.selection.store import selection_folder
 
 
@@ -58,14 +66,38 @@ class SeedData:
     pool: ProxyRun
 
 
+# Of a seed's proxy runs: 0 for the shared one, 1, 2, ... for its short repeats, or what methods ask for
+# themselves.
+Which = int | OwnRun
+
+
 @dataclass(frozen=True)
 class ProxyTask:
-    """A proxy run of the plan: the shared one of a seed (repeat 0) or a short repeat of it (1, 2, ...)."""
+    """A proxy run of the plan.
+
+    Attributes:
+        seed, which: identify it.
+        spec, recording: what is trained and what is recorded.
+        split: the rows that it is trained and validated on.
+    """
 
     seed: int
-    repeat: int
+    which: Which
     spec: ProxySpec
     recording: Recording
+    split: Split
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether it is the one run of its seed that all methods may read."""
+        return self.which == 0
+
+    @property
+    def title(self) -> str:
+        """For lines: "proxy", "repeat 1 of the proxy", "proxy on validation"."""
+        if isinstance(self.which, OwnRun):
+            return f"proxy on {self.which.name}"
+        return f"repeat {self.which} of the proxy" if self.which else "proxy"
 
 
 @dataclass(frozen=True)
@@ -95,29 +127,41 @@ class Plan:
         spec: the experiment.
         data: the data set, without label noise; its `test` part is read once per row.
         seeds: the data of each seed.
-        proxies: every proxy run that some method reads, by (seed, repeat).
+        proxies: every proxy run that some method reads, by (seed, which).
         cells: the rows to be, in the order in which they are run: seed by seed.
     """
 
     spec: ExperimentSpec
     data: LabeledData
     seeds: Mapping[int, SeedData]
-    proxies: Mapping[tuple[int, int], ProxyTask]
+    proxies: Mapping[tuple[int, Which], ProxyTask]
     cells: tuple[Cell, ...]
 
     def proxies_of(self, cells: Iterable[Cell]) -> list[ProxyTask]:
-        """The proxy runs, repeats too, that these cells read, in the order in which they are needed."""
-        repeats: dict[int, int] = {}
+        """The proxy runs, repeats too, that these cells read, seed by seed in the order in which they are
+        needed."""
+        wanted: dict[int, dict[Which, None]] = {}
         for cell in cells:
-            if reads_proxy(cell.method):
-                repeats[cell.seed] = max(repeats.get(cell.seed, 0), cell.method.repeats_needed)
-        return [self.proxies[seed, repeat] for seed, runs in repeats.items() for repeat in range(runs)]
+            if runs := runs_read(cell.method):
+                wanted.setdefault(cell.seed, {}).update(dict.fromkeys(runs))
+        return [self.proxies[seed, which] for seed, runs in wanted.items() for which in runs]
+
+    def read_by(self, method: CoresetMethod, seed: int) -> ProxyTask | None:
+        """The proxy run that a method reads, repeats apart; None where it reads none."""
+        runs = runs_read(method)
+        return self.proxies[seed, runs[0]] if runs else None
+
+    def use_of(self, method: CoresetMethod, seed: int) -> ProxyUse:
+        """The part of it that the method reads."""
+        use, task = use_of(method, self.spec.proxy.epochs), self.read_by(method, seed)
+        rows = len(task.split.train) if task is not None and use.own == "share" else 0
+        return dataclasses.replace(use, rows=rows)
 
     def blank_row(self, cell: Cell) -> ResultRow:
         """The row of a cell before it is run: what it is of, and its fingerprint."""
         of_seed, spec = self.seeds[cell.seed], self.spec
         method = cell.method if cell.fraction is None else cell.method.resolve(cell.fraction)
-        uses_proxy = reads_proxy(method)
+        task = self.read_by(method, cell.seed)
         what = {
             "dataset": self.data.name,
             "seed": cell.seed,
@@ -128,19 +172,19 @@ class Plan:
             "target_net": cell.net,
             "target_recipe": to_dict(spec.target),
         }
-        proxy = identity(self.proxies[cell.seed, 0].spec) if uses_proxy else None
+        proxy = identity(task.spec) if task else None
         return ResultRow(
             **what,
             fingerprint=fingerprint(what, proxy, of_seed.data.fingerprint, spec.val_fraction),
             method=method.name,
             label=cell.method.label(),
             is_selection=method.is_selection,
-            proxy_net=spec.proxy_net if uses_proxy else None,
-            recording=method.mode if uses_proxy else None,
-            proxy_recipe=to_dict(spec.proxy) if uses_proxy else None,
+            proxy_net=spec.proxy_net if task else None,
+            recording=method.mode if task else None,
+            proxy_recipe=to_dict(task.spec.train) if task else None,
             batch=spec.target.batch,
             n_test=len(self.data.test),
-            reads=dataclasses.asdict(use_of(method, spec.proxy.epochs)),
+            reads=self.use_of(method, cell.seed).to_dict(),
             repeats={"runs": method.repeats_needed - 1, "epochs": method.repeat_epochs},
         )
 
@@ -151,8 +195,8 @@ class Plan:
     def selection_folder(self, folder: Path, seed: int, method: CoresetMethod) -> Path:
         """Where the selections and scores of a method under a seed are, in the folder of the experiment."""
         identified = split_identity(self.seeds[seed].data, self.spec.val_fraction, seed)
-        if reads_proxy(method):
-            identified = identity(self.proxies[seed, 0].spec)
+        if task := self.read_by(method, seed):
+            identified = identity(task.spec)
         return selection_folder(folder / "selections", self.selection_name(seed), method, identified)
 
 
@@ -163,13 +207,15 @@ def make_plan(spec: ExperimentSpec, data: LabeledData) -> Plan:
         UsageError: a split or label noise that cannot be made.
     """
     seeds = {seed: _seed_data(spec, data, seed) for seed in spec.seeds}
-    readers = [method for method in spec.methods if reads_proxy(method)]
+    readers = [method for method in spec.methods if reads_proxy(method) and method.own_run is None]
     runs = max((method.repeats_needed for method in readers), default=1)
-    proxies = {
-        (seed, repeat): _proxy_task(spec, seeds[seed].data, seed, repeat)
+    proxies: dict[tuple[int, Which], ProxyTask] = {
+        (seed, repeat): _proxy_task(spec, readers, seeds[seed], seed, repeat)
         for seed in spec.seeds
         for repeat in range(runs)
     }
+    for own in dict.fromkeys(method.own_run for method in spec.methods if method.own_run is not None):
+        proxies |= {(seed, own): _own_task(spec, seeds[seed], seed, own) for seed in spec.seeds}
     cells = tuple(
         Cell(seed, method, fraction, net)
         for seed in spec.seeds
@@ -180,6 +226,13 @@ def make_plan(spec: ExperimentSpec, data: LabeledData) -> Plan:
     return Plan(spec, data, seeds, proxies, cells)
 
 
+def runs_read(method: CoresetMethod) -> tuple[Which, ...]:
+    """The proxy runs of a seed that a method reads: its own; or the shared one and its repeats; or none."""
+    if method.own_run is not None:
+        return (method.own_run,)
+    return tuple(range(method.repeats_needed)) if reads_proxy(method) else ()
+
+
 def _seed_data(spec: ExperimentSpec, data: LabeledData, seed: int) -> SeedData:
     split = make_split(data.train.labels, val_fraction=spec.val_fraction, seed=seed)
     flipped = flip(data, split, spec.label_noise)
@@ -187,12 +240,14 @@ def _seed_data(spec: ExperimentSpec, data: LabeledData, seed: int) -> SeedData:
     return SeedData(split, flipped.data, flipped.rows, pool)
 
 
-def _proxy_task(spec: ExperimentSpec, data: LabeledData, seed: int, repeat: int) -> ProxyTask:
-    repeating = [method for method in spec.methods if method.repeats_needed > repeat]
+def _proxy_task(
+    spec: ExperimentSpec, readers: Sequence[CoresetMethod], of_seed: SeedData, seed: int, repeat: int
+) -> ProxyTask:
+    repeating = [method for method in readers if method.repeats_needed > repeat]
     stop = max(method.repeat_epochs for method in repeating) if repeat else None
     proxy = ProxySpec(
-        dataset=data.name,
-        data_fingerprint=data.fingerprint,
+        dataset=of_seed.data.name,
+        data_fingerprint=of_seed.data.fingerprint,
         net=spec.proxy_net,
         train=spec.proxy,
         val_fraction=spec.val_fraction,
@@ -200,9 +255,27 @@ def _proxy_task(spec: ExperimentSpec, data: LabeledData, seed: int, repeat: int)
         repeat=repeat,
         stop=stop,
     )
+    recording = recording_of(readers, everything=spec.everything)
     if repeat:
-        return ProxyTask(seed, repeat, proxy, recording_of_repeats(repeating))
-    return ProxyTask(seed, repeat, proxy, recording_of(spec.methods, everything=spec.everything))
+        recording = recording_of_repeats(repeating)
+    return ProxyTask(seed, repeat, proxy, recording, of_seed.split)
+
+
+def _own_task(spec: ExperimentSpec, of_seed: SeedData, seed: int, own: OwnRun) -> ProxyTask:
+    data = of_seed.data
+    recipe = spec.proxy if own.epochs is None else dataclasses.replace(spec.proxy, epochs=own.epochs)
+    proxy = ProxySpec(
+        dataset=data.name,
+        data_fingerprint=data.fingerprint,
+        net=spec.proxy_net,
+        train=recipe,
+        val_fraction=spec.val_fraction,
+        seed=seed,
+        rows=own.name,
+    )
+    asking = [method for method in spec.methods if method.own_run == own]
+    split = own.split(of_seed.split, data.train.labels, data.num_classes)
+    return ProxyTask(seed, own, proxy, recording_of_own(asking, own), split)
 
 
 def pool_of(data: LabeledData, split: Split, val_fraction: float) -> ProxyRun:

@@ -1,4 +1,4 @@
-"""What is known before anything is trained: parameters that cannot work, memory and disk that will not do."""
+"""Checks before anything is trained: parameters that cannot work, too little memory or disk."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from deepcore.nets import networks as nets
 from deepcore.proxy.engine import find_stored
 from deepcore.proxy.signals import Signal
 from deepcore.selection.budget import Budget
+from deepcore.selection.extrapolated import spread_memory
 from deepcore.selection.method import CoresetMethod
 from deepcore.selection.needs import reads_proxy
 
@@ -35,12 +36,12 @@ class ProxyState(NamedTuple):
 
 
 class Need(NamedTuple):
-    """Bytes that a part of the work takes at its peak, and those that there are.
+    """Bytes that a part of the work needs at its peak, and the bytes available.
 
     Attributes:
         what: the work, as the subject of a sentence.
         place: "memory", "memory of the GPU" or "disk".
-        remedy: what can be done where it does not fit.
+        remedy: what the user can do when it does not fit.
     """
 
     what: str
@@ -51,7 +52,7 @@ class Need(NamedTuple):
 
     @property
     def fits(self) -> bool:
-        """Whether there is as much as is needed."""
+        """Whether enough is available."""
         return self.needed <= self.available
 
     def __str__(self) -> str:
@@ -59,8 +60,7 @@ class Need(NamedTuple):
 
 
 def check_methods(plan: Plan) -> None:
-    """Each method of the plan, at each fraction and seed, could work on a proxy run of this length; else the
-    UsageError of its `check`."""
+    """Call `check` of each method of the plan, at each fraction and seed; UsageError when one cannot work."""
     spec = plan.spec
     for of_seed in plan.seeds.values():
         for method in spec.methods:
@@ -77,7 +77,7 @@ def check_resources(
     *,
     jobs: int = 1,
 ) -> None:
-    """What is still to be run fits into the memory and onto the disk, by estimate; else a UsageError.
+    """Check that the pending work fits into memory and onto the disk, by estimate; UsageError otherwise.
 
     Args:
         plan, runtime: the experiment.
@@ -96,14 +96,20 @@ def check_resources(
 def needs(
     plan: Plan, runtime: Runtime, pending: Sequence[Cell], proxies: Sequence[ProxyState]
 ) -> Iterator[Need]:
-    """Of the recordings, then of each method at each fraction that has a pending row."""
+    """The needs of a picture cache, of the recordings, and of each method at each fraction with a pending
+    row."""
+    cache = plan.data.cache
+    if cache is not None and pending and not cache.finished:
+        what = f"writing a cache of {len(cache):,} pictures into {cache.folder}"
+        remedy = "give --cache a folder on a larger disk, lower --resize, or leave --cache out"
+        yield Need(what, "disk", cache.missing_bytes(), free_disk(cache.folder), remedy)
     left = [proxy for proxy in proxies if proxy.state != "found"]
     if left:
         runs = f"recording {len(left)} proxy run{'s' if len(left) > 1 else ''}"
         disk = sum(proxy.disk for proxy in left)
         remedy = "record less (--signals needed), or give --save_path a folder on a larger disk"
         yield Need(runs, "disk", disk, free_disk(runtime.folder), remedy)
-        n, classes = len(plan.seeds[left[0].task.seed].split.train), plan.data.num_classes
+        n, classes = max(len(proxy.task.split.train) for proxy in left), plan.data.num_classes
         buffers = max(proxy.task.recording.memory(n, classes) for proxy in left)
         remedy = "record less (--signals needed), or run where there is more"
         yield from _places(runtime.device, "recording a proxy run", 0, buffers, remedy)
@@ -114,13 +120,16 @@ def needs(
         resolved = method if fraction is None else method.resolve(fraction)
         host, device, smaller = resolved.memory(pool, budget.k, features, plan.spec.proxy.epochs)
         host += LIBRARIES + SAVING * len(pool.ids)
+        if resolved.own_run is not None and resolved.own_run.rows == "share":
+            spread = spread_memory(len(pool.ids), features)
+            host, device = host + spread.host, max(device, spread.device)
         remedy = f"{smaller} needs less; or " if smaller else ""
         remedy += f"leave {method.label()} out, or run where there is more"
         yield from _places(runtime.device, method.label(), host, device, remedy)
 
 
 def proxy_states(plan: Plan, runtime: Runtime, pending: Iterable[Cell]) -> list[ProxyState]:
-    """The proxy runs, repeats too, that the pending rows read."""
+    """The state of each proxy run, repeats included, that the pending rows read."""
     tasks = plan.proxies_of(pending)
     width = head_width(plan) if tasks else 0
     return [_state(plan, runtime, task, width) for task in tasks]
@@ -133,28 +142,36 @@ def head_width(plan: Plan) -> int:
 
 
 def _state(plan: Plan, runtime: Runtime, task: ProxyTask, features: int) -> ProxyState:
-    if runtime.proxy_folder is not None and not task.repeat:
+    if runtime.proxy_folder is not None and task.is_shared:
         return ProxyState(task, "found", 0)
     recording = task.recording
     store = find_stored(runtime.folder / "proxies", task.spec, recording)
     if store and (store.is_done or store.has_diverged):
         return ProxyState(task, "found", 0, store.folder)
-    split = plan.seeds[task.seed].split
-    n, q = len(split.train), len(split.val)
+    n, q = len(task.split.train), len(task.split.val)
     width = {Signal.LOGITS: plan.data.num_classes, Signal.FEATURES: features}
-    final = (n + q) * sum(width[signal] for signal in recording.final)
+    final = (n + q) * sum(width[signal] for signal in recording.final_arrays)
+    final += len(task.split.rest) * features
+    final += _weights(plan) if recording.final else 0
     disk = 4 * (sum(recording.arrays(n, q).values()) * recording.rows(task.spec.epochs) + final)
     held = _on_disk(store.folder) if store else 0
     return ProxyState(task, "to resume" if store else "to train", max(disk - held, 0))
 
 
+def _weights(plan: Plan) -> int:
+    """Number of the proxy network's parameters and buffers."""
+    shape, classes = plan.data.train.shape, plan.data.num_classes
+    net = nets.build(plan.spec.proxy_net, shape, classes, seed=0)
+    return sum(value.numel() for value in net.state_dict().values())
+
+
 def _on_disk(folder: Path) -> int:
-    """Bytes that the arrays of a folder take already; what was laid out and not written takes none."""
+    """Bytes on disk of the arrays in a folder; sparse parts that were not written take none."""
     return sum(path.stat().st_blocks * 512 for path in folder.glob("*.npy"))
 
 
 def _places(device: torch.device, what: str, host: int, on_device: int, remedy: str) -> Iterator[Need]:
-    """One need on a CPU; of the process and of the GPU apart."""
+    """On a CPU one need; on a GPU one of the process and one of the device."""
     if device.type != "cuda":
         yield Need(what, "memory", host + on_device, available_memory(CPU), remedy)
         return
@@ -163,7 +180,7 @@ def _places(device: torch.device, what: str, host: int, on_device: int, remedy: 
 
 
 def _first_seeds(pending: Iterable[Cell]) -> Iterator[tuple[CoresetMethod, float | None, int]]:
-    """Each method and fraction, with one seed: the pools of all are of a size."""
+    """Each method and fraction with one seed; all seeds have pools of the same size."""
     seen: dict[tuple[CoresetMethod, float | None], int] = {}
     for cell in pending:
         seen.setdefault((cell.method, cell.fraction), cell.seed)

@@ -12,16 +12,17 @@ from typing import Any
 import numpy as np
 import torch
 
+from deepcore.common.launch import launched
 from deepcore.version import __version__
 
 
 def provenance(device: torch.device, *, threads: int | None = None, compiled: bool = False) -> dict[str, Any]:
-    """Versions, commit and hardware of this process, and how the target was run.
+    """Versions, commit and hardware of this process, and how the target was trained.
 
     Args:
-        device: that it was trained on.
-        threads: that it was trained with; None for a target that was not trained.
-        compiled: by torch.compile.
+        device: device of the training.
+        threads: number of threads of the training; None for a target that was not trained.
+        compiled: whether torch.compile was used.
     """
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name()
     return {
@@ -34,6 +35,7 @@ def provenance(device: torch.device, *, threads: int | None = None, compiled: bo
         "device": name,
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads() if threads is None else threads,
+        "processes": launched()[1],
         "compiled": compiled,
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
     }

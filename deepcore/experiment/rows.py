@@ -1,4 +1,4 @@
-"""One result row: what was run, what came out, what it cost; and the folder of rows."""
+"""A result row (one target training and its cost), and the folder of rows."""
 
 from __future__ import annotations
 
@@ -21,13 +21,15 @@ class ResultRow:
 
     Attributes:
         schema: version of this layout.
-        fingerprint: identifies everything that fixes the outcome.
+        fingerprint: hash of everything that fixes the result.
         status, error: "ok" and "", or "failed" and what went wrong.
         dataset, seed, n, q: data and split; n candidates, q validation rows.
-        method, label, method_spec: name, name with changed fields, all fields resolved for the fraction.
+        method: its name.
+        label: its name with the fields that differ from the defaults.
+        method_spec: all its fields, resolved for the fraction.
         is_selection: False for reference rows.
         fraction: kept, as asked; None where the method fixes its size.
-        k: rows trained on in an epoch; a reference row's may be others than the fraction's.
+        k: rows of one epoch of training.
         proxy_net, target_net: names; proxy_net is None where no proxy was needed.
         recording: the mode the method read, or None.
         proxy_recipe, target_recipe: the TrainSpec of each.
@@ -38,14 +40,15 @@ class ResultRow:
         proxy_run, recorded: name of the proxy run that it read, and all that was
             recorded there (a `deepcore.proxy.use.ProxyUse`); None and zeros where none was needed.
         reads: the part of a proxy run that this method reads, in the same form.
-        repeats: {"runs", "epochs"} of the short further runs that the method averages over.
-        passes: {"proxy": {...}, "repeats": {...}, "target": {...}}, examples counted where the batches ran;
-            the proxy run is shared, the epochs read of its short repeats are this method's own.
+        repeats: {"runs", "epochs"} of the extra short proxy runs that the method averages over.
+        passes: {"proxy": {...}, "repeats": {...}, "score": {...}, "target": {...}}, examples counted where
+            the batches ran; the proxy run is shared (or the method's own, see `recorded`), the epochs read of
+            its short repeats and the passes of scoring are this method's own.
         flops_per_example: {"proxy": {"forward", "backward"}, "target": ...}, one multiply-add = 2.
         signal_bytes: bytes of the recordings that the method reads, no checkpoint more.
-        notes: what the user should know of the selection.
-        label_noise: flipped labels and what became of them (`deepcore.experiment.noise_record`); empty
-            without any.
+        notes: sentences for the user on the selection.
+        label_noise: rates, flipped and kept rows, AUROC (`deepcore.experiment.noise_record`); empty without
+            label noise.
         measured: seconds {proxy, record, repeats, score, select, train, test}, peak_bytes {proxy, repeats,
             score, target}, and when: what differs between two runs of the same command. Peaks are of the
             process, of the device on a GPU; scoring, on a GPU too, of the process ("score") and of the device
@@ -91,7 +94,7 @@ class ResultRow:
     schema: int = SCHEMA
 
     def content(self) -> dict[str, Any]:
-        """The row without what differs between two runs of the same command."""
+        """The row without `measured` and `provenance`, which differ between two runs of the same command."""
         value = dataclasses.asdict(self)
         del value["measured"], value["provenance"]
         return value
@@ -129,7 +132,7 @@ class RowStore:
         return dataclasses.replace(stored, label=row.label) if stored.status == "ok" else None
 
     def error(self, row: ResultRow) -> str:
-        """What went wrong when the row of this fingerprint was last tried; "" if nothing did."""
+        """The error of the last attempt at the row of this fingerprint; "" without an error."""
         path = self.path(row)
         return read_row(path).error if path.exists() else ""
 
@@ -165,7 +168,7 @@ def read_row(path: Path) -> ResultRow:
 
 
 def _wrong_field(row: ResultRow) -> str | None:
-    """The first field with a value that no run writes, of those that tables and decisions are made from."""
+    """The first field with an invalid value, among those that tables use; None if all are valid."""
 
     def is_share(value: Any) -> bool:
         return isinstance(value, (int, float)) and 0 <= value <= 1

@@ -6,15 +6,15 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from deepcore.common.meter import Meter
 from deepcore.common.progress import Progress
-from deepcore.experiment.plan import Plan, ProxyTask, Runtime
-from deepcore.proxy.engine import load_named, obtain_proxy
+from deepcore.experiment.plan import Plan, ProxyTask, Runtime, Which, runs_read
+from deepcore.proxy.engine import load_named, obtain_proxy, restore_network
 from deepcore.proxy.recording import Recording
 from deepcore.proxy.run import ProxyRun
 from deepcore.proxy.use import ProxyUse
 from deepcore.selection.budget import Budget
 from deepcore.selection.method import CoresetMethod
-from deepcore.selection.needs import reads_proxy
 from deepcore.selection.scored import Scores, Selected, select_and_save
 
 QUIET = Progress(quiet=True)
@@ -25,26 +25,39 @@ class SeedRuns:
 
     def __init__(self, plan: Plan, runtime: Runtime, seed: int) -> None:
         self.plan, self.runtime, self.seed = plan, runtime, seed
-        self._proxies: dict[int, ProxyRun] = {}
+        self._proxies: dict[Which, ProxyRun] = {}
         self._selected: dict[tuple[CoresetMethod, float | None], Selected] = {}
         self._scores: Scores = {}
 
     def of(self, method: CoresetMethod) -> ProxyRun:
         """The run that `method` reads: the seed's proxy with the repeats it asks for, or the pool alone when
-        it reads none."""
-        if not reads_proxy(method):
-            return self.plan.seeds[self.seed].pool
-        run = self.proxy(0)
-        repeats = tuple(self.proxy(repeat) for repeat in range(1, method.repeats_needed))
-        return dataclasses.replace(run, repeats=repeats, device=self.runtime.device)
+        it reads none; the pool with the method's own run where it asks for one."""
+        pool, device = self.plan.seeds[self.seed].pool, self.runtime.device
+        wanted = runs_read(method)
+        if not wanted:
+            return pool
+        meter, data = Meter(device), self.plan.seeds[self.seed].data
+        stored = self.proxy(wanted[0])
+        run = dataclasses.replace(
+            stored,
+            repeats=tuple(self.proxy(which) for which in wanted[1:]),
+            device=device,
+            meter=meter,
+            network=lambda trained: restore_network(
+                stored, data, device=device, meter=meter, trained=trained
+            ),
+        )
+        if method.own_run is None:
+            return run
+        return dataclasses.replace(pool, own=run, spec=run.spec, device=device, meter=meter)
 
-    def proxy(self, repeat: int, progress: Progress = QUIET, *, overlapped: bool = False) -> ProxyRun:
-        """The seed's proxy run, or one of its short repeats: stored, or trained now."""
-        if repeat not in self._proxies:
-            task = self.plan.proxies[self.seed, repeat]
+    def proxy(self, which: Which, progress: Progress = QUIET, *, overlapped: bool = False) -> ProxyRun:
+        """One of the seed's proxy runs: stored, or trained now."""
+        if which not in self._proxies:
+            task = self.plan.proxies[self.seed, which]
             run = proxy_run(self.plan, self.runtime, progress, task, overlapped=overlapped)
-            self._proxies[repeat] = run
-        return self._proxies[repeat]
+            self._proxies[which] = run
+        return self._proxies[which]
 
     def selected(self, method: CoresetMethod, fraction: float | None) -> Selected:
         """The selection of a method at a fraction, made once for all target networks."""
@@ -69,16 +82,15 @@ def proxy_run(
     plan: Plan, runtime: Runtime, progress: Progress, task: ProxyTask, *, overlapped: bool = False
 ) -> ProxyRun:
     """A proxy run of the plan: stored, or trained now."""
-    if runtime.proxy_folder is not None and not task.repeat:
+    if runtime.proxy_folder is not None and task.is_shared:
         folder = Path(runtime.proxy_folder.replace("{seed}", str(task.seed)))
         return load_named(folder, task.spec, task.recording)
     of_seed = plan.seeds[task.seed]
-    what = f"repeat {task.repeat}" if task.repeat else "proxy"
-    with progress.bar(task.spec.epochs, f"seed {task.seed}: {what} epochs") as step:
+    with progress.bar(task.spec.epochs, f"seed {task.seed}: {task.title} epochs") as step:
         return obtain_proxy(
             runtime.folder / "proxies",
             of_seed.data,
-            of_seed.split,
+            task.split,
             task.spec,
             task.recording,
             device=runtime.device,
@@ -123,4 +135,9 @@ def recorded_by(run: ProxyRun) -> ProxyUse:
     """What was recorded in a stored run, whoever reads it; nothing for the pool alone."""
     if run.folder is None:
         return ProxyUse()
-    return Recording.from_dict(run.spec["recording"]).use(run.epochs)
+    spec = run.spec["identity"]
+    rows = spec.get("rows")
+    if rows == "validation":
+        return ProxyUse(spec["train"]["epochs"], own=rows)
+    use = Recording.from_dict(run.spec["recording"]).use(run.epochs)
+    return dataclasses.replace(use, own="share", rows=len(run.ids)) if rows else use

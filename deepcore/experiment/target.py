@@ -1,4 +1,4 @@
-"""A target: a fresh network trained on what a method chose, tested once after its last step."""
+"""Training a target network: a fresh network, trained on a coreset, tested once after the last step."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CHECKPOINT_SECONDS = 60.0  # a target shorter than this is simply run again afte
 
 @dataclass(frozen=True)
 class Target:
-    """A trained target: how long, how good, what it cost."""
+    """The length, accuracy and cost of a trained target."""
 
     length: TrainResult
     accuracy: float
@@ -53,15 +53,15 @@ def train_target(
     """Train network `name` on `training_set` under `spec`.
 
     Args:
-        name: in NETS, or of torchvision.
-        data: trained on by its train part; its test part is read once.
+        name: a name in NETS or of a torchvision model.
+        data: its train part is used for training; its test part is read once.
         training_set: rows, weights, length.
         spec: the recipe.
-        seed: of the experiment; initialisation, order and augmentation are those of its stream "target".
+        seed: of the experiment; its stream "target" gives initialisation, order and augmentation.
         device: where it is trained.
         checkpoint: the file of an interrupted training, resumed if it is there, removed at the end.
         progress: has a bar over epochs.
-        note: receives what the network has to say of itself.
+        note: receives the notes of the network.
         compiled: through torch.compile.
     """
     seed = seeding.key(seed, "target")

@@ -9,6 +9,7 @@ import functools
 import itertools
 import time
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -54,12 +55,16 @@ class Done:
         error: why a proxy run could not be had; its cells fail with it.
         stop: an error that ends the experiment: something stored is damaged, or the disk is full.
         lines: what there was to say.
+        files: what a worker left that does not see the folder of the experiment, by path below it.
+        wants_files: such a worker asks for the proxy runs that the cell reads.
     """
 
     row: ResultRow | None = None
     error: Exception | None = None
     stop: Exception | None = None
     lines: list[str] = field(default_factory=list)
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    wants_files: bool = False
 
 
 def run_in_worker(work: Work, task: Task, *, overlapped: bool = False) -> Done:
@@ -105,7 +110,7 @@ def run_task(work: Work, task: Task, progress: Progress, *, overlapped: bool = F
     runs = _seed_runs(work.key, work, task.seed)
     try:
         if isinstance(task, ProxyTask):
-            runs.proxy(task.repeat, progress, overlapped=overlapped)
+            runs.proxy(task.which, progress, overlapped=overlapped)
             return Done()
         row = run_cell(work, task, runs, progress)
     except (StoredMismatch, OSError) as error:
@@ -152,7 +157,9 @@ def run_cell(work: Work, cell: Cell, runs: SeedRuns, progress: Progress) -> Resu
         note=progress.say,
         compiled=runtime.compiled,
     )
-    proxy = proxy_costs(run, cell.method.repeat_epochs)
+    read = run.own or run
+    proxy = proxy_costs(read, cell.method.repeat_epochs)
+    scoring = {"score": selected.passes} if selected.passes else {}
     flipped = plan.seeds[cell.seed].flipped
     return dataclasses.replace(
         blank,
@@ -161,10 +168,10 @@ def run_cell(work: Work, cell: Cell, runs: SeedRuns, progress: Progress) -> Resu
         steps=target.length.steps,
         accuracy=target.accuracy,
         class_accuracy=target.class_accuracy,
-        passes={**proxy["passes"], "target": target.meter.passes},
+        passes={**proxy["passes"], **scoring, "target": target.meter.passes},
         flops_per_example={**proxy["flops_per_example"], "target": target.flops},
-        proxy_run=run.folder.name if run.folder else None,
-        recorded=dataclasses.asdict(recorded_by(run)),
+        proxy_run=read.folder.name if read.folder else None,
+        recorded=recorded_by(read).to_dict(),
         signal_bytes=selected.signal_bytes,
         notes=list(selected.selection.notes),
         label_noise=noise_record(plan.spec.label_noise, flipped, run.ids, selected.selection),

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from deepcore.experiment.plan import Cell, ProxyTask
-from deepcore.selection.needs import reads_proxy
+from deepcore.experiment.plan import Cell, ProxyTask, Which, runs_read
 
-Run = tuple[int, int]  # seed and repeat of a proxy run
+Run = tuple[int, Which]  # of a proxy run
 
 
 class Waiting:
@@ -21,13 +20,13 @@ class Waiting:
     """
 
     def __init__(self, cells: Sequence[Cell], proxies: Sequence[ProxyTask], *, longest_first: bool) -> None:
-        self._missing = {(proxy.seed, proxy.repeat) for proxy in proxies}
+        self._missing = {(proxy.seed, proxy.which) for proxy in proxies}
         if longest_first:
             self._proxies = list(proxies)
             self._cells = sorted(cells, key=lambda cell: -(1.0 if cell.fraction is None else cell.fraction))
             return
         seeds = list(dict.fromkeys(cell.seed for cell in cells))
-        self._proxies = sorted(proxies, key=lambda proxy: (seeds.index(proxy.seed), proxy.repeat))
+        self._proxies = sorted(proxies, key=lambda proxy: seeds.index(proxy.seed))
         self._cells = list(cells)
 
     def __bool__(self) -> bool:
@@ -53,7 +52,7 @@ class Waiting:
 
     def release(self, proxy: ProxyTask, *, failed: bool) -> list[Cell]:
         """A proxy run ended. Returns the cells that read it if it failed, which then wait no longer."""
-        run = (proxy.seed, proxy.repeat)
+        run = (proxy.seed, proxy.which)
         if not failed:
             self._missing.discard(run)
             return []
@@ -62,6 +61,4 @@ class Waiting:
         return lost
 
     def _reads(self, cell: Cell) -> set[Run]:
-        if not reads_proxy(cell.method):
-            return set()
-        return {(cell.seed, repeat) for repeat in range(cell.method.repeats_needed)}
+        return {(cell.seed, which) for which in runs_read(cell.method)}

@@ -119,7 +119,7 @@ def one_pass_run(
         modes_agree=True,
     )
     own = dataclasses.replace(
-        run.own,
+        run.log,
         names=names,
         class_names=tuple(class_names),
         has_classes=labels is not None,
@@ -128,4 +128,4 @@ def one_pass_run(
         summaries=scores.summaries(),
         notes=notes,
     )
-    return dataclasses.replace(run, own=own)
+    return dataclasses.replace(run, log=own)

@@ -44,7 +44,7 @@ def read_logs(
         repeated: "error" or "last", for several values of a sample in an epoch of a long table.
 
     Returns:
-        A run for every method whose signals are there. `own` holds text ids, class names and notes.
+        A run for every method whose signals are there. `log` holds text ids, class names and notes.
 
     Raises:
         UsageError: one sentence that names the file, row or column and the remedy.

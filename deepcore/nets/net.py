@@ -1,4 +1,4 @@
-"""What every network here is: a body that gives features, and one linear layer."""
+"""The network class: a body that gives features, and one linear layer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Net(nn.Module):
         body: (B, *shape) to (B, D), or (B, D, 1, 1).
         feature_dim: D.
         num_classes: C.
-        notes: what the user should know of how it was built, one sentence each.
+        notes: sentences for the user on how it was built.
     """
 
     def __init__(
@@ -37,15 +37,16 @@ class Net(nn.Module):
 def padded_to(
     least: int, shape: tuple[int, int, int], name: str
 ) -> tuple[tuple[int, int], list[nn.Module], tuple[str, ...]]:
-    """What a net that needs `least` pixels does with smaller images: zeros around them.
+    """Zero-padding for images that are smaller than a network needs.
 
     Args:
-        least: smallest height and width the net can handle.
+        least: smallest height and width that the network takes.
         shape: (channels, height, width) of the inputs.
         name: of the net, for the note.
 
     Returns:
-        The height and width after padding, the padding layer (a list of one, or none), the note (likewise).
+        Height and width after padding; a list with the padding layer and a tuple with the note, both empty
+        without padding.
     """
     height, width = shape[1:]
     taller, wider = max(0, least - height), max(0, least - width)

@@ -34,12 +34,12 @@ NETS: dict[str, Callable[[tuple[int, ...], int], Net]] = {
     "DenseNet121": functools.partial(torchvision_net, "densenet121"),
     "SwinT": functools.partial(torchvision_net, "swin_t"),
 }
-VECTORS = ("MLP",)  # the nets that take vectors, too
+VECTORS = ("MLP",)  # networks that also take vectors
 
 
 def canonical(name: str) -> str:
-    """The name in NETS, or of a torchvision model, that `name` means, in any case and with or without
-    underscores (DeepCore's "InceptionV3" is torchvision's "inception_v3").
+    """The name in NETS, or of a torchvision model, for `name` in any case and with or without underscores
+    (DeepCore's "InceptionV3" is torchvision's "inception_v3").
 
     Raises:
         UsageError: unknown name; the valid ones are listed.

@@ -1,4 +1,4 @@
-"""A proxy run, the shared one of a seed or a short repeat: found, resumed or trained."""
+"""Find, resume or train a proxy run."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from typing import Any
 
 import torch
 
-from deepcore.common import seeding
-from deepcore.common.checks import Diverged, StoredMismatch
+from deepcore.common.checks import Diverged, MissingSignal, StoredMismatch
 from deepcore.common.identity import fingerprint
 from deepcore.common.meter import Meter
 from deepcore.common.threads import threads_for
@@ -20,10 +19,12 @@ from deepcore.data.record import LabeledData
 from deepcore.data.split import Split
 from deepcore.nets import networks as nets
 from deepcore.nets.flops import flops_per_example
+from deepcore.proxy.network import ProxyNetwork
 from deepcore.proxy.recorder import Recorder
 from deepcore.proxy.recording import Recording
 from deepcore.proxy.run import ProxyRun
-from deepcore.proxy.spec import ProxySpec, identity
+from deepcore.proxy.signals import Signal
+from deepcore.proxy.spec import ProxySpec, identity, weights_seed
 from deepcore.proxy.store import ProxyStore
 from deepcore.training.checkpoint import Checkpoint
 from deepcore.training.compiling import compile_body
@@ -31,7 +32,7 @@ from deepcore.training.loop import train
 
 
 def _fits(stored: dict[str, Any], spec: ProxySpec) -> bool:
-    """Whether a stored identity is of `spec`, or of the same training stopped later."""
+    """Whether a stored identity is that of `spec`, or of the same training stopped later."""
     wanted = identity(spec)
     same = {**stored, "stop": None} == {**wanted, "stop": None}
     return same and stored.get("stop", math.inf) >= wanted.get("stop", math.inf)
@@ -53,7 +54,8 @@ def obtain_proxy(
     """The proxy run of `spec` with at least `recording`: a stored one in `folder`, else trained there.
 
     A stored run that holds more, or of a repeat more epochs, is reused; an unfinished one goes on after its
-    last whole epoch; one that diverged is not tried again.
+    last whole epoch; one that diverged is not tried again. A new run that keeps final arrays keeps the final
+    weights too, asked for or not.
 
     Args:
         folder: holds one folder per run.
@@ -71,12 +73,16 @@ def obtain_proxy(
     """
     store = find_stored(folder, spec, recording)
     if store is None:
+        if recording.final:
+            recording = dataclasses.replace(recording, final=recording.final | {Signal.WEIGHTS})
         recorded = {"identity": identity(spec), "recording": recording.to_dict()}
         which = f"seed{spec.seed}" + (f"-repeat{spec.repeat}" if spec.repeat else "")
+        which += f"-{spec.rows}" if spec.rows else ""
         name = f"{spec.dataset}-{spec.net}-{which}-{fingerprint(recorded)}".replace("/", "_")
         store = ProxyStore(folder / name)
         _lay_out(store, recorded, data, split, spec)
     which = f"repeat {spec.repeat} of the proxy" if spec.repeat else "proxy"
+    which += f" on {spec.rows}" if spec.rows else ""
     if store.is_done or store.has_diverged:
         run = store.load()
         say(f"seed {spec.seed}: {which} found in {store.folder}")
@@ -157,8 +163,7 @@ def _train_into(
     overlapped: bool,
 ) -> None:
     """Train, record and close the run, from wherever its checkpoint left it."""
-    seed = seeding.key(spec.seed, "proxy", *([spec.repeat] if spec.repeat else []))
-    net = nets.build(spec.net, data.train.shape, data.num_classes, seed=seed)
+    net = nets.build(spec.net, data.train.shape, data.num_classes, seed=spec.weights_seed)
     flops = flops_per_example(net, data.train.shape)
     if compiled:
         compile_body(net)
@@ -182,7 +187,7 @@ def _train_into(
                 data.train,
                 split.train,
                 spec.train,
-                seed=seed,
+                seed=spec.weights_seed,
                 device=device,
                 meter=meter,
                 hooks=[recorder],
@@ -199,3 +204,32 @@ def _train_into(
         raise Diverged(message) from None
     meter.add(recording_meter)
     store.finish({**meter.state(), "steps": result.steps, "flops_per_example": flops})
+
+
+def restore_network(
+    run: ProxyRun, data: LabeledData, *, device: torch.device, meter: Meter, trained: bool = True
+) -> ProxyNetwork:
+    """The network of a stored run after its last step, or (not `trained`) before its first.
+
+    Args:
+        run: found or trained by `obtain_proxy`, with weights unless `trained` is false.
+        data: that it was trained on.
+        device: where the network is wanted.
+        meter: counts what is put through it.
+
+    Raises:
+        MissingSignal: the run does not keep its weights.
+        StoredMismatch: they are of another network than the run's.
+    """
+    spec = run.spec["identity"]
+    seed = weights_seed(spec["seed"], spec.get("repeat", 0))
+    net = nets.build(spec["net"], data.train.shape, data.num_classes, seed=seed)
+    if trained:
+        if Signal.WEIGHTS.value not in run.spec["recording"]["final"]:
+            raise MissingSignal(
+                f"the proxy run {run.folder} does not keep the weights of its network: delete the folder, or "
+                "give another --save_path, and run the command again to train one that does"
+            )
+        ProxyStore(run.folder).load_weights(net)
+    net.to(device).eval().requires_grad_(False)
+    return ProxyNetwork(net, data.train, device, meter)

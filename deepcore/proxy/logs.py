@@ -57,7 +57,7 @@ def fields_of_losses(
         },
         "has_initial": has_initial,
         "modes_agree": True,
-        "own": own,
+        "log": own,
     }
     labels = [train] if val is None else [train, val]
     num_classes = max(len(own.class_names), *(int(part.max()) + 1 for part in labels), 1)
@@ -150,7 +150,7 @@ def fields_of_logits(
         "last_layer": _last_layer(last_layer, num_classes, features),
         "has_initial": has_initial,
         "modes_agree": True,
-        "own": OwnLog(text_ids),
+        "log": OwnLog(text_ids),
     }
 
 

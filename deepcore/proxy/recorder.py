@@ -21,7 +21,8 @@ from deepcore.training.hooks import Hook
 
 
 class Recorder(Hook):
-    """Writes row t of every recorded trajectory after epoch t, and the final arrays after the last.
+    """Writes row t of every recorded trajectory after epoch t, and the final arrays and weights after the
+    last.
 
     Online values are those of the sample's own training batch: the loop's logits are buffered and turned into
     signals when the buffer is full or the epoch ends. Row 0, post_epoch and validation rows come from eval
@@ -110,7 +111,7 @@ class Recorder(Hook):
     def epoch_end(self, net: Net, epoch: int) -> None:
         """Write row `epoch`, and the final arrays when it is the last."""
         r = self.recording
-        final = r.final if epoch == self.epochs else frozenset()
+        final = r.final_arrays if epoch == self.epochs else frozenset()
         with self.meter.timed("record"):
             if r.online:
                 self._write("online", epoch, self.closed)
@@ -122,7 +123,11 @@ class Recorder(Hook):
                 self._write("post_epoch", epoch, values)
             self._validate(net, epoch, final)
         if epoch == self.epochs:
+            if len(self.split.rest):
+                self._encode_rest(net)
             self.store.write_last_layer(net.head.weight, net.head.bias)
+            if Signal.WEIGHTS in r.final:
+                self.store.write_weights(net.state_dict())
 
     def state(self) -> dict:
         """The logits of the checkpoint before, where KL_STEP needs them, and what was counted here."""
@@ -157,6 +162,13 @@ class Recorder(Hook):
             before[rows] = logits
         self.filled = 0
         self.positions.clear()
+
+    def _encode_rest(self, net: Net) -> None:
+        """Final features of the candidates that the network was not trained on."""
+        with self.meter.timed("record"):
+            labels = torch.from_numpy(self.data.labels[self.split.rest]).to(self.device)
+            features = frozenset({Signal.FEATURES})
+            self._pass(net, self.split.rest, labels, frozenset(), "encode", "", features, "rest_final")
 
     def _validate(self, net: Net, epoch: int, final: frozenset[Signal]) -> None:
         """Row `epoch` of the validation rows."""

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from deepcore.proxy.signals import Signal
+from deepcore.proxy.signals import FINAL, Signal
 from deepcore.proxy.use import ProxyUse
 
 BUFFER = 1 << 24  # logits held before the signals are computed from them (64 MB)
@@ -14,14 +14,25 @@ BUFFER = 1 << 24  # logits held before the signals are computed from them (64 MB
 
 @dataclass(frozen=True)
 class Recording:
-    """Which signals a run remembers: of the candidates in each mode, of the validation rows, and at the
-    end; and whether row 0, the untrained network, is among the rows of the first three."""
+    """Which signals a run records.
+
+    Attributes:
+        online, post_epoch: signals of the candidates, every epoch, by recording mode.
+        val: signals of the validation rows, every epoch.
+        final: signals after the last step, and the network's weights.
+        initial: whether the trajectories begin with row 0, the untrained network.
+    """
 
     online: frozenset[Signal] = frozenset()
     post_epoch: frozenset[Signal] = frozenset()
     val: frozenset[Signal] = frozenset({Signal.LOSS})
     final: frozenset[Signal] = frozenset()
     initial: bool = True
+
+    @property
+    def final_arrays(self) -> frozenset[Signal]:
+        """The arrays of rows kept at the end: `final` without the weights."""
+        return self.final & frozenset(FINAL)
 
     def covers(self, other: Recording) -> bool:
         """Whether everything in `other` is recorded here too."""
@@ -42,13 +53,13 @@ class Recording:
         return epochs + int(self.initial)
 
     def use(self, epochs: int) -> ProxyUse:
-        """What recording this asks of a run of `epochs` epochs."""
+        """The passes that this recording needs in a run of `epochs` epochs."""
         trajectories = bool(self.online | self.post_epoch)
-        return ProxyUse(epochs, epochs if self.post_epoch else 0, trajectories, bool(self.final))
+        return ProxyUse(epochs, epochs if self.post_epoch else 0, trajectories, bool(self.final_arrays))
 
     def memory(self, n: int, num_classes: int) -> int:
-        """Bytes on the device, at most: a value per candidate and signal, the logits before for KL_STEP (and
-        their copies in a checkpoint), the buffer of logits and what signals are computed from it with."""
+        """Upper estimate of the bytes on the device: a value per candidate and signal, the previous
+        logits for KL_STEP (and their copies in a checkpoint), the buffer of logits, and temporary arrays."""
         modes = (self.online, self.post_epoch)
         before = sum(Signal.KL_STEP in signals for signals in modes) * 3 * n * num_classes
         return 4 * (sum(map(len, modes)) * n + before + 8 * min(n * num_classes, BUFFER))

@@ -1,8 +1,8 @@
-"""ProxyRun: the candidates of one seed, and what one proxy training remembers of them."""
+"""ProxyRun: the candidates of one seed, and what one proxy training recorded of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,9 @@ import numpy as np
 import torch
 
 from deepcore.common.checks import MissingSignal
+from deepcore.common.meter import Meter
 from deepcore.proxy.logs import fields_of_logits, fields_of_losses
+from deepcore.proxy.network import ProxyNetwork
 from deepcore.proxy.own_log import OwnLog
 from deepcore.proxy.signals import Signal
 
@@ -21,7 +23,7 @@ Trajectories = Mapping[tuple[str, Signal], np.ndarray]
 
 @dataclass(frozen=True)
 class ProxyRun:
-    """Candidates and recordings. Arrays may be memory-mapped: read them, never write.
+    """Candidates and recordings. Arrays may be memory-mapped; do not write to them.
 
     Attributes:
         ids, labels: (N,) int64, original row ids (sorted for runs made here) and labels of the train pool.
@@ -33,13 +35,21 @@ class ProxyRun:
         val_mean_loss: (T+1,) mean validation loss, when logs came as one number per checkpoint.
         final, val_final: {LOGITS: (N, C), FEATURES: (N, D)}, after the last step.
         last_layer: (W (C, D), b (C,)) after the last step.
+        rest_ids, rest_features: (M,) ids and (M, D) final features of the candidates that the network was not
+            trained on, for a run on a share of them; none and None otherwise.
         has_initial: row 0 is the untrained network; without it the first row is the state after one epoch.
         repeats: further short runs of other initialisations (EL2N, GraNd).
         spec: the specification that made it; {} for own logs.
         costs: example passes, seconds and the like, as counted; {} for own logs.
         folder: where it is stored, None for own logs.
         device: where methods with large products compute; None takes CUDA when there is one.
-        own: what logs of other loops have beside: text ids, class names, gaps.
+        log: what logs of other loops have beside: text ids, class names, gaps.
+        network: gives the run's network and the rows that it can be given, after the last step (True) or
+            before the first (False); None where there is none. To use a network of your own:
+            `dataclasses.replace(run, network=lambda trained: ProxyNetwork(...))`.
+        meter: counts the passes that a method makes through networks by itself; None for own logs.
+        own: the run that a method asked for itself (`CoresetMethod.own_run`); this one is then without
+            recordings.
     """
 
     ids: np.ndarray
@@ -54,6 +64,8 @@ class ProxyRun:
     final: Mapping[Signal, np.ndarray] = field(default_factory=dict)
     val_final: Mapping[Signal, np.ndarray] = field(default_factory=dict)
     last_layer: tuple[np.ndarray, np.ndarray] | None = None
+    rest_ids: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    rest_features: np.ndarray | None = None
     has_initial: bool = True
     modes_agree: bool = False
     repeats: tuple[ProxyRun, ...] = ()
@@ -61,7 +73,10 @@ class ProxyRun:
     costs: Mapping[str, Any] = field(default_factory=dict)
     folder: Path | None = None
     device: torch.device | None = None
-    own: OwnLog = field(default_factory=OwnLog)
+    log: OwnLog = field(default_factory=OwnLog)
+    network: Callable[[bool], ProxyNetwork] | None = None
+    meter: Meter | None = None
+    own: ProxyRun | None = None
 
     def device_for(self, wanted: str | None) -> torch.device:
         """The device that a method computes on: the one it names itself, else this run's."""
@@ -106,7 +121,7 @@ class ProxyRun:
             missing: "error", or "nan": NaN means that a sample has no value at that checkpoint, and scores
                 use the checkpoints it has.
             class_names: of classes 0..C-1, for tables; text labels name them themselves.
-            notes: kept in `own.notes`.
+            notes: kept in `log.notes`.
 
         Raises:
             UsageError: shapes that do not fit, losses that are not finite, labels or ids out of range or
@@ -140,7 +155,7 @@ class ProxyRun:
         ids: Any = None,
         has_initial: bool = False,
     ) -> ProxyRun:
-        """A run from your own logits, with every signal that they determine: what all methods here can use.
+        """A run from your own logits, with every signal that can be computed from them.
 
         Memory beyond the arrays: 24 * checkpoints * (N + Q) bytes.
 
@@ -239,8 +254,28 @@ class ProxyRun:
             raise MissingSignal(f"this run holds no final {signal.value} of the {whose}")
         return held[signal]
 
+    def require_own(self, name: str) -> ProxyRun:
+        """The run that the method of this name asked for itself; MissingSignal where there is none."""
+        if self.own is None:
+            raise MissingSignal(
+                f"{name} reads a training of its own (its losses and weights), and this run has none: use it "
+                "in this benchmark, or set `own` of the run"
+            )
+        return self.own
+
+    def trained_network(self, *, trained: bool = True) -> ProxyNetwork:
+        """The network after the last step, or before the first; MissingSignal where there is none."""
+        if self.network is None:
+            raise MissingSignal(
+                "this run gives no weights of a network: logs do not have one; train the proxy here, or set "
+                "`network` of the run"
+            )
+        return self.network(trained)
+
     def has(self, signal: Signal, mode: str) -> bool:
-        """Whether `trajectory(signal, mode)`, or the final array, can be had."""
+        """Whether the run holds the trajectory of this signal and mode, the final array or the network."""
+        if signal is Signal.WEIGHTS:
+            return self.network is not None
         if signal in (Signal.LOGITS, Signal.FEATURES):
             return signal in self.final
         return all(self._stored(stored, mode) is not None for stored in signal.stored)

@@ -1,4 +1,4 @@
-"""What a proxy run remembers per sample, and the pure functions from logits to those scalars."""
+"""The signals that a proxy run records per sample, and the functions that compute them from logits."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class Signal(str, enum.Enum):
     OTHER     the strongest other class, argmax_{j != y} z_j; of logs of other loops, -1 where unknown
     LOGITS    (N, C), after the last step
     FEATURES  (N, D) penultimate features, after the last step
+    WEIGHTS   the network itself after the last step, for methods that put rows through it
     """
 
     LOSS = "loss"
@@ -35,6 +36,7 @@ class Signal(str, enum.Enum):
     OTHER = "other"
     LOGITS = "logits"
     FEATURES = "features"
+    WEIGHTS = "weights"
 
     @property
     def stored(self) -> frozenset[Signal]:
@@ -43,7 +45,7 @@ class Signal(str, enum.Enum):
 
 
 TRAJECTORIES = (Signal.LOSS, Signal.MARGIN, Signal.MARGIN_P, Signal.EL2N, Signal.GRAND, Signal.KL_STEP)
-FINAL = (Signal.LOGITS, Signal.FEATURES)
+FINAL = (Signal.LOGITS, Signal.FEATURES)  # one array a row each
 EPS = 1e-8  # TDDS's guard inside its logarithms
 
 

@@ -5,6 +5,8 @@ pool.npz                 ids, labels, val_ids, val_labels
 online_loss.npy ...      (T+1, N) float32, mode and signal in the name; (T, N) without the untrained network
 val_loss.npy ...         (T+1, Q) float32
 final_logits.npy ...     (N, C), (N, D); val_final_* the same of the validation rows; last_layer.npz W, b
+rest_final_features.npy  (M, D) of the candidates that the network was not trained on, where there are such
+weights.npz              every parameter and buffer of the trained network under its name, plain arrays
 state.pt                 the training after the last whole epoch; rows up to it are complete
 done.json                costs and checksums, written last
 diverged.json            instead of done.json: the epoch whose losses were not finite
@@ -23,16 +25,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from deepcore.common.checks import Diverged, StoredMismatch
+from deepcore.common.checks import Diverged, StoredMismatch, first_line, read_npz
 from deepcore.common.files import read_json, write_json, write_npz
 from deepcore.data.split import Split
+from deepcore.nets.net import Net
+from deepcore.proxy.recording import Recording
 from deepcore.proxy.run import ProxyRun
 from deepcore.proxy.signals import Signal
 
 
 @dataclass(frozen=True)
 class ProxyStore:
-    """The folder of one proxy run, whatever its state."""
+    """The folder of one proxy run: finished, unfinished or new."""
 
     folder: Path
 
@@ -52,7 +56,7 @@ class ProxyStore:
         return (self.folder / "diverged.json").exists()
 
     def spec(self) -> dict[str, Any]:
-        """What the run is of; StoredMismatch when unreadable."""
+        """The run's specification; StoredMismatch when unreadable."""
         remedy = "delete its folder and run the command again"
         spec = read_json(self.folder / "spec.json", "the specification of a proxy run", remedy)
         if not isinstance(spec, dict) or not {"identity", "recording"} <= spec.keys():
@@ -71,12 +75,14 @@ class ProxyStore:
         if self.is_done or self.has_diverged:
             raise self._damaged("spec.json is missing, or another run's")
         self.folder.mkdir(parents=True, exist_ok=True)
+        rest = {"rest_ids": split.rest} if len(split.rest) else {}
         write_npz(
             self.folder / "pool.npz",
             ids=split.train,
             labels=labels[split.train],
             val_ids=split.val,
             val_labels=labels[split.val],
+            **rest,
         )
         for stem, columns in arrays.items():
             path = self.folder / f"{stem}.npy"
@@ -100,7 +106,8 @@ class ProxyStore:
         )
 
     def write_row(self, stem: str, t: int, row: np.ndarray) -> None:
-        """Checkpoint t of a trajectory, by an ordinary write (a full disk is then an error, not a crash)."""
+        """Write checkpoint t of a trajectory with an ordinary write: on a full disk that is an error, while a
+        memory map would crash."""
         path = self.folder / f"{stem}.npy"
         data = np.ascontiguousarray(row, dtype=np.float32).tobytes()
         with open(path, "r+b") as handle:
@@ -127,6 +134,24 @@ class ProxyStore:
         """W (C, D) and b (C,) of the trained network."""
         weight, bias = weight.detach().cpu().numpy(), bias.detach().cpu().numpy()
         write_npz(self.folder / "last_layer.npz", weight=weight, bias=bias)
+
+    @property
+    def weights_path(self) -> Path:
+        """The trained network's weights, where they are kept."""
+        return self.folder / "weights.npz"
+
+    def write_weights(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Every parameter and buffer of the trained network."""
+        arrays = {name: value.detach().cpu().numpy() for name, value in state.items()}
+        write_npz(self.weights_path, **arrays)
+
+    def load_weights(self, net: Net) -> None:
+        """Put what `write_weights` wrote into a network of the same kind; StoredMismatch when it is not."""
+        arrays = read_npz(self.weights_path, str(self.weights_path))
+        try:
+            net.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+        except RuntimeError as error:
+            raise self._damaged(f"weights.npz is of another network ({first_line(error)})") from None
 
     def finish(self, costs: Mapping[str, Any]) -> None:
         """Mark the run as done: checksum every file but the training state, which is deleted."""
@@ -166,6 +191,7 @@ class ProxyStore:
 
     def _read(self, spec: dict[str, Any], costs: dict[str, Any]) -> ProxyRun:
         recording = spec["recording"]
+        final = Recording.from_dict(recording).final_arrays
         pool = np.load(self.folder / "pool.npz", allow_pickle=False)
         last = np.load(self.folder / "last_layer.npz", allow_pickle=False)
         return ProxyRun(
@@ -180,9 +206,11 @@ class ProxyStore:
                 for name in recording[mode]
             },
             val_trajectories={Signal(name): self._map(f"val_{name}") for name in recording["val"]},
-            final={Signal(name): self._map(f"final_{name}") for name in recording["final"]},
-            val_final={Signal(name): self._map(f"val_final_{name}") for name in recording["final"]},
+            final={signal: self._map(f"final_{signal.value}") for signal in final},
+            val_final={signal: self._map(f"val_final_{signal.value}") for signal in final},
             last_layer=(last["weight"], last["bias"]),
+            rest_ids=pool.get("rest_ids", np.zeros(0, np.int64)),
+            rest_features=self._map("rest_final_features") if "rest_ids" in pool else None,
             spec=spec,
             costs=costs,
             has_initial=recording.get("initial", True),
@@ -197,8 +225,10 @@ def _files(spec: Mapping[str, Any]) -> set[str]:
     """The names of the arrays of a finished run."""
     recording = spec["recording"]
     stems = {f"{mode}_{name}" for mode in ("online", "post_epoch", "val") for name in recording[mode]}
-    stems |= {f"{final}_{name}" for final in ("final", "val_final") for name in recording["final"]}
-    return {"pool.npz", "last_layer.npz", *(f"{stem}.npy" for stem in stems)}
+    arrays = set(recording["final"]) - {Signal.WEIGHTS.value}
+    stems |= {f"{final}_{name}" for final in ("final", "val_final") for name in arrays}
+    weights = {"weights.npz"} if Signal.WEIGHTS.value in recording["final"] else set()
+    return {"pool.npz", "last_layer.npz", *weights, *(f"{stem}.npy" for stem in stems)}
 
 
 def _checksum(path: Path) -> int:

@@ -1,5 +1,7 @@
-"""Accuracy and its difference from Random against the fraction kept: a line and a band per method, or, at one
-fraction, a row per method."""
+"""The figure of accuracy, and of its difference from Random, against the fraction kept.
+
+Each method has a line and a band; at a single fraction it has a row with a bar.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,7 @@ Quantity = Callable[[Entry], "tuple[float, float, float] | None"]
 
 @dataclass(frozen=True)
 class Curve:
-    """One method: its entries by fraction (None for a level line), and how it is drawn."""
+    """One method: its entries by fraction (None for a horizontal line), colour and marker."""
 
     label: str
     points: tuple[tuple[float | None, Entry], ...]
@@ -40,7 +42,7 @@ class Curve:
 
     @property
     def is_selection(self) -> bool:
-        """Otherwise it is dashed and hollow."""
+        """Whether it is a selection; reference rows are drawn dashed and hollow."""
         return self.points[0][1].is_selection
 
     @property
@@ -50,12 +52,12 @@ class Curve:
 
     @property
     def is_level(self) -> bool:
-        """It has no fraction."""
+        """Whether it has no fraction and is a horizontal line."""
         return self.points[0][0] is None
 
     @property
     def stands_out(self) -> bool:
-        """CLD, and what all are compared with."""
+        """Whether it is drawn thick: CLD and Random."""
         return self.label in ("CLD", BASELINE)
 
     def style(self) -> dict[str, object]:
@@ -69,15 +71,15 @@ class Curve:
 
 
 def accuracy_figure(comparisons: Sequence[Comparison], *, narrow: bool = False) -> Figure:
-    """Mean test accuracy by fraction, with bands of one sample standard deviation over seeds; and, where
-    there are intervals, the paired difference from Random with bands of 95%.
+    """Mean test accuracy by fraction, with bands of one sample standard deviation over seeds. A second panel
+    has the paired difference from Random with its 95% interval, from three seeds on.
 
-    Reference rows are dashed and hollow; what has no fraction (Full) is a level line. At a single fraction
-    there is a row with a bar per method instead.
+    Reference rows are dashed and hollow; Full, which has no fraction, is a horizontal line. At a single
+    fraction each method has a row with a bar instead of a line.
 
     Args:
         comparisons: of one data set and net, at least one with a fraction.
-        narrow: for a phone: panels below each other, the names of lines below the axes.
+        narrow: for a phone: panels below each other, names of the lines below the axes.
 
     Raises:
         UsageError: several data sets or nets, or no fraction.
@@ -122,7 +124,7 @@ def accuracy_figure(comparisons: Sequence[Comparison], *, narrow: bool = False) 
 
 
 def _curves(comparisons: Sequence[Comparison]) -> list[Curve]:
-    """One per label, those of no fraction last; CLD and Random have colours of their own."""
+    """One curve per label; those without a fraction come last; CLD and Random have fixed colours."""
     found: dict[str, list[tuple[float | None, Entry]]] = {}
     for comparison in comparisons:
         for entry in comparison.entries:

@@ -1,4 +1,4 @@
-"""What is printed after a run, from result rows and from nothing else."""
+"""What is printed after a run, from result rows alone."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ OUTPUTS = ("table", "md", "latex", "csv", "json")
 
 
 def accuracy_report(rows: Sequence[ResultRow], output: str = "table") -> str:
-    """The accuracy table: mean ± sample std (n seeds) of the last step's test accuracy, the worst class
-    beside it, the paired difference from Random and what can be said of it.
+    """The accuracy table: mean ± sample std (number of seeds) of the test accuracy after the last step, the
+    worst class, the paired difference from Random, its p value and the verdict.
 
     Args:
         rows: of any number of methods, fractions, nets and seeds; failed ones are left out.
@@ -26,7 +26,7 @@ def accuracy_report(rows: Sequence[ResultRow], output: str = "table") -> str:
 
 
 def closing_lines(rows: Sequence[ResultRow], folder: Path) -> list[str]:
-    """What the numbers are of, what can be said of them, and where everything is."""
+    """The lines after the tables: verdicts, data and recipe, meaning of the columns, folder."""
     done = [row for row in rows if row.status == "ok"]
     if not done:
         return [f"no row finished; the errors are in {folder / 'rows'}"]
@@ -54,15 +54,15 @@ def setting_lines(done: Sequence[ResultRow]) -> list[str]:
     )
     flipped = [noise_line(first)] if first.label_noise else []
     return [
-        f"{first.dataset}: {first.n:,} candidates, {first.q:,} validation rows; kept is of the candidates",
+        f"{first.dataset}: {first.n:,} candidates, {first.q:,} validation rows; kept: share of candidates",
         *flipped,
         f"targets: {length} each ({span} steps), {schedule}",
-        "accuracy: on the test set, after the last step; mean ± sample std (number of seeds)",
+        "accuracy: test accuracy after the last step, mean ± sample std (number of seeds)",
         f"proxy: {'; '.join(proxies) or 'none'}; recording: {modes}",
     ]
 
 
 def reference_lines(done: Sequence[ResultRow]) -> list[str]:
-    """What each row is that is not a selection."""
+    """One line for each reference row: what it is trained on."""
     notes = (note for row in done if not row.is_selection for note in row.notes)
     return [f"{REFERENCE} {note}" for note in dict.fromkeys(notes) if " is not a selection: " in note]

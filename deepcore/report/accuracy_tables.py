@@ -1,4 +1,4 @@
-"""The tables of a grid's accuracies, from comparisons: in words for people, in records for programs."""
+"""Tables of accuracies, from comparisons: text for people, records for programs."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from deepcore.report.text_table import TextTable, first_widths
 NET_WIDTH = 8
 SIGNS = {"best": "*", "same": "≈", "above": "▲", "below": "▼"}
 LEGEND = {
-    "best": "* is the best selection of a fraction",
-    "same": "≈ one whose 95% interval to the best contains 0",
-    "above": "▲ is above Random (p < 0.05 after Holm)",
-    "below": "▼ is below Random (p < 0.05 after Holm)",
+    "best": "*: highest mean of the selections at this fraction",
+    "same": "≈: not told apart from the best (95% interval of the difference contains 0)",
+    "above": "▲: above Random (p < 0.05 after Holm)",
+    "below": "▼: below Random (p < 0.05 after Holm)",
 }
 
 
 def accuracy_table(comparisons: Sequence[Comparison]) -> Table:
-    """One line per net, fraction and method: accuracy, worst class, difference from Random, verdict; columns
-    that would be empty throughout are left out."""
+    """One line per net, fraction and method: accuracy, worst class, difference from Random, verdict. Empty
+    columns are left out."""
     lines = [(comparison, entry) for comparison in comparisons for entry in comparison.entries]
     pairs = [entry.to_random for _, entry in lines if entry.to_random]
     beside = "minus Random, 95%" if any(pair.low is not None for pair in pairs) else "minus Random"
@@ -61,8 +61,8 @@ def accuracy_table(comparisons: Sequence[Comparison]) -> Table:
 
 
 def overview_table(comparisons: Sequence[Comparison], net: str) -> Table:
-    """Methods against fractions, as in a paper; signs for the verdicts. Rows of no fraction have a column of
-    their own."""
+    """A row per method and a column per fraction, with signs for the verdicts. Methods that fix their own
+    size have a column of their own."""
     of_net = [comparison for comparison in comparisons if comparison.net == net]
     title = f"Accuracy in % by fraction kept, {net}: mean ± sample std over {_seeds(of_net)}"
     records = tuple(_record(comparison, entry) for comparison in of_net for entry in comparison.entries)
@@ -70,7 +70,7 @@ def overview_table(comparisons: Sequence[Comparison], net: str) -> Table:
 
 
 def worst_table(comparisons: Sequence[Comparison], net: str) -> Table:
-    """The lowest class accuracy in the same form; its differences from Random's are in the records."""
+    """As `overview_table`, of the lowest class accuracy; the records hold its difference from Random's."""
     of_net = [comparison for comparison in comparisons if comparison.net == net]
     title = f"Accuracy of the worst class in %, {net}: mean ± sample std over {_seeds(of_net)}"
     records = tuple(
@@ -83,7 +83,7 @@ def worst_table(comparisons: Sequence[Comparison], net: str) -> Table:
     table = _by_fraction(
         "worst_class", title, of_net, lambda entry: entry.worst, lambda e: side(e.worst_to_random), records
     )
-    return replace(table, notes=(*table.notes, "The worst class is found anew in every seed."))
+    return replace(table, notes=(*table.notes, "Each seed has its own worst class."))
 
 
 def _by_fraction(
@@ -126,9 +126,9 @@ def ranks_table(ranks: RankTable) -> Table:
     title = f"Average rank of the selections within a seed, {ranks.net} (1 is the best)"
     notes = list(dict.fromkeys(f"{found.note}." for found in columns.values() if found.note))
     if len(columns) > 1:
-        notes.append("Over all fractions the ranks of a seed are averaged first: the seeds are the blocks.")
+        notes.append("All fractions: the ranks of a seed are averaged over the fractions first.")
     if ranks.left_out:
-        notes.append(f"Without rows at every fraction, and not ranked: {', '.join(ranks.left_out)}.")
+        notes.append(f"Not ranked, because they lack rows at some fraction: {', '.join(ranks.left_out)}.")
     found_at = [*ranks.by_fraction.items(), *([(None, ranks.overall)] if len(columns) > 1 else [])]
     records = tuple(
         {"net": ranks.net, "fraction": fraction, "method": name, "rank": found.ranks.get(name), "n": found.n,
@@ -140,8 +140,8 @@ def ranks_table(ranks: RankTable) -> Table:
 
 
 def verdict_lines(comparisons: Sequence[Comparison]) -> list[str]:
-    """A sentence for each fraction: which selection is best, which are not distinguishable from it, which are
-    above or below Random."""
+    """A line for each fraction: the best selection, those that cannot be told apart from it, those above and
+    below Random."""
     nets = {comparison.net for comparison in comparisons}
     lines = []
     for comparison in comparisons:
@@ -151,7 +151,7 @@ def verdict_lines(comparisons: Sequence[Comparison]) -> list[str]:
         chosen = [entry for entry in comparison.entries if entry.is_selection]
         same = [entry.label for entry in chosen if entry.as_good_as_best]
         parts = [f"{best.label} is best ({best.accuracy.mean:.2f}%)"]
-        parts += [f"not distinguishable from it: {', '.join(same)}"] if same else []
+        parts += [f"not told apart from it: {', '.join(same)}"] if same else []
         for beside in ("above", "below"):
             there = [entry.label for entry in chosen if entry.beside_random == beside]
             parts += [f"{beside} {comparison.baseline}: {', '.join(there)}"] if there else []
@@ -161,26 +161,26 @@ def verdict_lines(comparisons: Sequence[Comparison]) -> list[str]:
 
 
 def statistics_lines(comparisons: Sequence[Comparison]) -> list[str]:
-    """What the columns of the accuracy table mean, and what could not be told."""
+    """What the columns of the accuracy table mean, and which comparisons could not be made."""
     entries = [entry for comparison in comparisons for entry in comparison.entries]
     of_fraction = [comparison for comparison in comparisons if comparison.fraction is not None]
     pairs = [(c, entry.to_random) for c in of_fraction for entry in c.entries if entry.to_random]
     lines = []
     if of_fraction and not any(comparison.baseline for comparison in of_fraction):
-        lines.append("nothing is compared with Random: add it to --selection")
+        lines.append("no comparison with Random: add Random to --selection")
     if any(pair.low is not None for _, pair in pairs):
         lines.append(
-            "minus Random: mean difference over the same seeds, its 95% t interval; p: t test, after Holm "
-            "over a fraction"
+            "minus Random: mean difference over common seeds, 95% t interval; p: paired t test with Holm's "
+            "correction"
         )
     if any(entry.verdict for entry in entries):
         lines.append(
-            "≈ best: the 95% interval of its difference from the best contains 0; < and > Random: p < 0.05"
+            "≈ best: not told apart from the best (the 95% interval contains 0); < and > Random: p < 0.05"
         )
     few = [entry.accuracy.n for entry in entries if entry.accuracy.n < MIN_SEEDS]
     if few and any(len(comparison.entries) > 1 for comparison in comparisons):
         seeds = "1 seed" if max(few) == 1 else f"{max(few)} seeds"
-        lines.append(f"{seeds}: no intervals, p values and verdicts below {MIN_SEEDS} (--num_exp)")
+        lines.append(f"{seeds}: intervals, p values and verdicts need {MIN_SEEDS} (--num_exp)")
     lines += dict.fromkeys(
         f"{percent(comparison.fraction)}, {pair.method} minus {pair.reference}: {pair.note}"
         for comparison, pair in pairs

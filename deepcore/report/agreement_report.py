@@ -1,7 +1,8 @@
-"""How much the selections and scores of a grid agree, between methods and between seeds, from their files.
+"""Tables of agreement between methods and between seeds, from the stored selections and scores.
 
-Selections are compared by the Jaccard overlap of their rows, scores by Spearman's rank correlation, turned so
-that the kept end of every score is high. What has no files is left out, reference rows for one.
+Selections are compared by the Jaccard overlap of their rows. Scores are compared by Spearman's rank
+correlation; every score is turned so that its kept end is high. Methods without files, such as reference
+rows, are left out.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True)
 class Agreement:
-    """Means over seeds, or pairs of seeds, of which there are `count`; None where nothing was compared."""
+    """Means over `count` seeds or pairs of seeds; None where nothing was compared."""
 
     jaccard: float | None = None
     chance: float | None = None
@@ -49,8 +50,8 @@ class _Files:
 
 
 def agreement_tables(plan: Plan, folder: Path) -> list[Table]:
-    """The tables that the grid has something for: an overlap of the methods per fraction, the correlation of
-    their scores, and how much each method agrees with itself from seed to seed."""
+    """Overlap of the methods at each fraction, correlation of their scores, agreement of each method with
+    itself between seeds. Tables without content are left out."""
     files = _Files(plan, folder)
     methods = {method.label(): method for method in plan.spec.methods}
     tables = [_overlap_table(files, methods, fraction) for fraction in files.plan.spec.fractions]
@@ -74,9 +75,7 @@ def _overlap_table(files: _Files, methods: Mapping[str, CoresetMethod], fraction
     )  # fmt: skip
     chances = sorted(f"{chance:.2f}" for _, chance in means.values()) or [""]
     by_chance = chances[0] if chances[0] == chances[-1] else f"{chances[0]} to {chances[-1]}"
-    note = (
-        f"Rows in both over rows in either, mean over seeds; two random subsets of these sizes: {by_chance}."
-    )
+    note = f"Rows in both selections divided by rows in either, mean over seeds. Chance is {by_chance}."
     title = f"Overlap of selections, {percent(fraction)} kept (Jaccard)"
     text, styles = _matrix(title, {pair: jaccard for pair, (jaccard, _) in means.items()}, methods)
     return Table(f"overlap_f{fraction:.12g}", text, records, (note,), styles)
@@ -96,15 +95,15 @@ def _correlation_table(files: _Files, methods: Mapping[str, CoresetMethod]) -> T
         for (first, second), rho in means.items()
     )
     notes = (
-        "Mean over seeds; 1 is the same order, the kept end of every score taken as high. A score that "
-        f"depends on the fraction is that of {percent(max(files.plan.spec.fractions))}.",
+        "Mean over seeds. 1: the same order. Scores whose low end is kept are turned around. Scores that "
+        f"depend on the fraction are those of {percent(max(files.plan.spec.fractions))}.",
     )
     text, styles = _matrix("Rank correlation of scores (Spearman)", means, methods)
     return Table("score_correlation", text, records, notes, styles)
 
 
 def _seeds_table(files: _Files, methods: Mapping[str, CoresetMethod]) -> Table:
-    """Each method beside itself under other seeds."""
+    """Agreement of each method with itself between seeds."""
     rows, records = [], []
     fractions = files.plan.spec.fractions
     for name, method in methods.items():
@@ -121,8 +120,8 @@ def _seeds_table(files: _Files, methods: Mapping[str, CoresetMethod]) -> Table:
             for fraction, agreement in found.items()
         ]  # fmt: skip
     note = (
-        "Mean over pairs of seeds, on the rows that both pools share: Jaccard overlap of the selections at "
-        "each fraction, Spearman's correlation of the scores. Random shows what chance gives."
+        "Mean over pairs of seeds, on the candidates that both seeds have: Jaccard overlap of the selections "
+        "at each fraction, and Spearman's correlation of the scores. Random's values are chance."
     )
     headers = ("method", *(percent(fraction) for fraction in fractions), "scores")
     text = TextTable("Agreement of each method with itself between seeds", headers, tuple(rows))
@@ -173,8 +172,8 @@ def _scores(files: _Files, seed: int, method: CoresetMethod) -> Scores | None:
 def _matrix(
     title: str, values: Mapping[Pair, float], names: Iterable[str]
 ) -> tuple[TextTable, tuple[tuple[str, ...], ...]]:
-    """A symmetric table of pairs, and the shade of each cell; columns are numbered like the rows, for names
-    are long."""
+    """A symmetric table of pairs, and the shade of each cell. Columns have the numbers of the rows, because
+    names are long."""
     known = [name for name in names if any(name in pair for pair in values)]
     rows, styles = [], []
     for i, name in enumerate(known):

@@ -1,4 +1,4 @@
-"""Figures, from plain rows."""
+"""The figure of accuracy against cost (Figure 4 of the CLD paper)."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def pareto_figure(
         points: at least one; FLOPs above 0.
         title: above the axes.
         caption: below them; wrapped.
-        full: name and FLOPs of training on everything, drawn as a vertical line.
+        full: name and FLOPs of training on all data, drawn as a vertical line.
 
     Returns:
         A matplotlib Figure; `save_figure` writes it.
@@ -178,8 +178,8 @@ def _axes(ax: Axes, x: np.ndarray, y: np.ndarray, unit: str, full: float | None)
 
 
 def _full_line(ax: Axes, name: str, at: float) -> np.ndarray:
-    """Training on everything: a coreset to the right of it does not pay at its first use. Returns the line's
-    ends (2, 2) in data coordinates."""
+    """Draw the cost of training on all data: coresets right of it do not pay when used once. Returns the
+    line's ends (2, 2) in data coordinates."""
     ax.axvline(at, color="#999999", lw=1, ls=(0, (4, 3)), zorder=1)
     ax.annotate(
         name,

@@ -1,4 +1,4 @@
-"""Accuracy against the whole cost, drawn from result rows (Figure 4 of the CLD paper, for one's own runs)."""
+"""The figure of accuracy against total cost, from result rows (as Figure 4 of the CLD paper)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from deepcore.report.figure_files import save_figure
 
 
 def check_matplotlib() -> None:
-    """UsageError with the remedy where it is missing, so that nobody waits for a figure in vain."""
+    """UsageError with the remedy when matplotlib is missing; called before anything is trained."""
     try:
         importlib.import_module("matplotlib")
     except ImportError:
@@ -33,7 +33,7 @@ def pareto_files(rows: Sequence[ResultRow], folder: Path) -> list[Path]:
         folder: of the files.
 
     Returns:
-        What was written; nothing without a finished row of a fraction.
+        The paths written; empty without a finished row of a fraction.
     """
     costs = measured_costs(rows)
     sized = [cost for cost in costs if cost.fraction is not None]
@@ -52,7 +52,7 @@ def pareto_files(rows: Sequence[ResultRow], folder: Path) -> list[Path]:
 def _write(
     costs: Sequence[MeasuredCost], fraction: float, rows: Sequence[ResultRow], stem: Path
 ) -> list[Path]:
-    """The figure of one net at one fraction; subsets of a size of their own (files) are drawn in each."""
+    """The figure of one net at one fraction; subsets that fix their own size (files) are in every figure."""
     drawn = [b for b in costs if b.fraction == fraction or (b.fraction is None and b.is_selection)]
     if not drawn:
         return []
@@ -60,7 +60,7 @@ def _write(
     for cost in drawn:
         mean, std = _accuracy(cost, rows)
         points.append(Point(cost.method, mean, cost.total, cost.storage_bytes, cost.family, std))
-    everything = "training on everything"
+    everything = "training on all data"
     for cost in costs:
         if cost.method == "Full":
             everything += f": {_accuracy(cost, rows)[0]:.1f}%"
@@ -68,11 +68,10 @@ def _write(
     seeds = sorted({cost.seeds for cost in drawn})
     span = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     caption = (
-        f"{first.dataset}, {first.n:,.0f} candidates, target {first.net}. Accuracy: on the test set after "
-        f"the last step, mean and sample standard deviation over {span} seed{'s' * (seeds[-1] > 1)}. FLOPs: "
-        "of selection alone (a proxy run no longer than the method reads) and of training on the coreset; "
-        "passes as counted, FLOPs of each as measured, 2 per multiply-add. Storage: the recordings that "
-        "selection reads."
+        f"{first.dataset}, {first.n:,.0f} candidates, target {first.net}. Accuracy: test accuracy after the "
+        f"last step, mean and sample standard deviation over {span} seed{'s' * (seeds[-1] > 1)}. FLOPs: "
+        "selection alone (the proxy run stops where the method stops reading) plus training on the coreset; "
+        "2 per multiply-add. Storage: the recordings that selection reads."
     )
     figure = pareto_figure(
         points,

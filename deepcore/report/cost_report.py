@@ -1,4 +1,4 @@
-"""The bill in print: Table 1 (formulas) and the Appendix E table (FLOPs per term, storage)."""
+"""The cost tables of the CLD paper: Table 1 (formulas) and Appendix E (FLOPs per term, storage)."""
 
 from __future__ import annotations
 
@@ -42,8 +42,10 @@ COLUMNS = {
 def costs_of(
     scenario: Scenario, protocol: str, flops: str, methods: Sequence[CoresetMethod] = ()
 ) -> list[Cost]:
-    """The bills of the table FORMULAS in its order (without other readings of the paper's protocol when the
-    protocol is "here"), then those of `methods`."""
+    """The costs of all methods in FORMULAS, in its order, then those of `methods`.
+
+    Entries marked as a variant only exist in the paper's protocol.
+    """
     check_choice("FLOP convention", flops, CONVENTIONS)
     scenario = scenario.consistent() if flops == "consistent" else scenario
     names = [name for name, entry in FORMULAS.items() if protocol == "paper" or not entry.variant]
@@ -67,7 +69,7 @@ def formula_table(costs: Sequence[Cost]) -> TextTable:
 
 
 def number_table(costs: Sequence[Cost]) -> TextTable:
-    """The Appendix E table: FLOPs per term, in the unit that suits them, share of Full, storage."""
+    """The Appendix E table: FLOPs per term, share of Full, storage."""
     unit, scale = largest_unit(min(cost.total_flops for cost in costs))
     size, bytes_ = largest_unit(max(cost.storage_bytes for cost in costs), ("bytes", "kB", "MB", "GB"))
     columns = {name: stages for name, stages in COLUMNS.items() if any(_flops(c, stages) for c in costs)}
@@ -88,7 +90,7 @@ def number_table(costs: Sequence[Cost]) -> TextTable:
 
 
 def _source(costs: Sequence[Cost], of_paper: str) -> str:
-    """Whose table it is: the paper's, or one that it does not have."""
+    """The source that the title names: the paper's table, or this harness."""
     return of_paper if costs[0].protocol == "paper" else "this harness, each method alone"
 
 
@@ -100,14 +102,14 @@ def costs_report(
     output: str = "table",
     methods: Sequence[CoresetMethod] = (),
 ) -> str:
-    """Both tables with what must be known of them, as text.
+    """Both tables and their remarks, as text.
 
     Args:
         scenario: `Scenario.paper()`, or `Scenario.measured(...)` for a setting of one's own.
         protocol: "paper", or "here" for what this harness does.
         flops: "paper" as the scenario gives f and f_large, "consistent" for 2 per multiply-add in both.
         output: "table" (120 columns at most), "md", "latex", "csv" (the numbers, PFLOPs and GB), "json".
-        methods: instances to be billed below the table's own rows.
+        methods: instances to add below the table's own rows.
     """
     check_choice("output", output, OUTPUTS)
     costs = costs_of(scenario, protocol, flops, methods)
@@ -121,7 +123,7 @@ def costs_report(
 
 
 def remarks(s: Scenario, costs: Sequence[Cost], protocol: str, flops: str) -> list[str]:
-    """What must be known of the tables, line by line: protocol, symbols, counting, the bills' notes."""
+    """The remarks below the tables: protocol, symbols, counting, notes of the formulas."""
     same = flops == "consistent" or s.madd_proxy == s.madd_large == 2
     counting = (
         "2 operations per multiply-add in both networks"
@@ -140,9 +142,9 @@ def remarks(s: Scenario, costs: Sequence[Cost], protocol: str, flops: str) -> li
         f"{counting}.",
     ]
     if s.b_proxy is not None or s.b_large is not None:
-        lines.append("Backward passes are as measured: the 3 of a formula stands for forward plus backward.")
+        lines.append("Backward passes are measured: the 3 in a formula stands for forward plus backward.")
     if protocol == "here":
-        lines.append("The test rows are evaluation: listed, not in the total.")
+        lines.append("The test rows are listed but not part of the total: they are evaluation.")
     return [*lines, *dict.fromkeys(note for cost in costs for note in cost.notes)]
 
 
@@ -162,7 +164,7 @@ def costs_csv(costs: Sequence[Cost]) -> str:
 
 
 def as_dict(cost: Cost) -> dict[str, object]:
-    """A bill as plain JSON values; FLOPs and bytes unrounded."""
+    """A cost as plain JSON values; FLOPs and bytes unrounded."""
     return {
         "method": cost.method,
         "family": cost.family,

@@ -1,4 +1,4 @@
-"""What finished rows were made of, in words: data, recipes, methods, notes, provenance."""
+"""The closing sections of a report: data, recipes, methods, notes, provenance."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from deepcore.report.cells import REFERENCE, percent
 from deepcore.report.page import Section
 
 MEANING = (
-    "Accuracy is that of the last checkpoint, never the best: the test set is read once per row.",
-    "Kept is the fraction of the candidates, which are the training set without the validation rows.",
-    "A seed is an independent repeat: split, proxy and target are all redrawn. Within a seed all methods "
-    "share them, so that differences between methods are paired.",
+    "Accuracy is the test accuracy after the last training step. The test set is read once per row.",
+    "Kept is a fraction of the candidates: the training set without the validation rows.",
+    "Each seed has its own split, proxy run and target initialisation. All methods of a seed share them, so "
+    "differences between methods are paired.",
 )
 SCHEDULES = {  # what of a recipe belongs to which schedule
     "MultiStepLR": ("milestones", "gamma"),
@@ -27,11 +27,11 @@ SCHEDULES = {  # what of a recipe belongs to which schedule
 def description(done: Sequence[ResultRow]) -> list[Section]:
     """The closing sections of a report."""
     first = done[0]
-    proxies = [row for row in done if row.proxy_net]
+    proxies = [row for row in done if row.proxy_net and not row.reads.get("own")]
     data = [
         ("data set", first.dataset),
-        ("candidates", f"{first.n:,} in each seed's train pool"),
-        ("validation rows", f"{first.q:,}, held out of every selection"),
+        ("candidates", f"{first.n:,} in each seed"),
+        ("validation rows", f"{first.q:,} in each seed, held out"),
         ("test rows", f"{first.n_test:,}"),
         ("seeds", ", ".join(map(str, sorted({row.seed for row in done})))),
         ("target", f"{', '.join(_distinct(row.target_net for row in done))}; {recipe(first.target_recipe)}"),
@@ -43,7 +43,9 @@ def description(done: Sequence[ResultRow]) -> list[Section]:
     return [
         Section("What was run", lines=MEANING, facts=data),
         Section(
-            "Methods", lines=["Fields that depend on the fraction: a value for each."], facts=_methods(done)
+            "Methods",
+            lines=["A field that depends on the fraction has one value per fraction."],
+            facts=_methods(done),
         ),
         Section("Notes of the selections", points=_notes(done), folded="open"),
         Section("Provenance", facts=_provenance(done)),
@@ -51,7 +53,7 @@ def description(done: Sequence[ResultRow]) -> list[Section]:
 
 
 def recipe(spec: Mapping[str, Any]) -> str:
-    """A TrainSpec in a line."""
+    """A TrainSpec in one line."""
     length = f"{spec['steps']:,} steps" if spec["steps"] else f"{spec['epochs']} epochs"
     momentum = f", momentum {spec['momentum']:g}" if spec["optimizer"] == "SGD" else ""
     nesterov = " (Nesterov)" if momentum and spec["nesterov"] else ""
@@ -63,7 +65,7 @@ def recipe(spec: Mapping[str, Any]) -> str:
         )
         own.append(f"{name} {shown}")
     schedule = spec["scheduler"] + (f" ({'; '.join(own)})" if own else "")
-    augmented = "augmented where the data set says how" if spec["augment"] else "not augmented"
+    augmented = "the data set's augmentation" if spec["augment"] else "no augmentation"
     return (
         f"{length}, batch {spec['batch']}, {spec['optimizer']}, lr {spec['lr']:g}{momentum}{nesterov}, "
         f"weight decay {spec['weight_decay']:g}, {schedule}, {augmented}, {spec['precision']}"
@@ -71,7 +73,7 @@ def recipe(spec: Mapping[str, Any]) -> str:
 
 
 def failures(rows: Iterable[ResultRow]) -> list[str]:
-    """A line for each row that did not come to an end."""
+    """One line for each failed row."""
     return [
         f"{row.label}, {percent(row.fraction)}, {row.target_net}, seed {row.seed}: "
         f"{row.error.splitlines()[-1]}"
@@ -81,13 +83,12 @@ def failures(rows: Iterable[ResultRow]) -> list[str]:
 
 
 def _methods(done: Sequence[ResultRow]) -> list[tuple[str, str]]:
-    """Each method with its recording and the fields that are set; one that depends on the fraction with a
-    value for each."""
+    """Each method with its recording and the fields that are set."""
     facts = []
     for label in _distinct(row.label for row in done):
         members = sorted((row for row in done if row.label == label), key=lambda row: row.fraction or 0)
         specs = {row.fraction: row.method_spec for row in members}
-        parts = [f"recorded {members[0].recording}"] if members[0].recording else []
+        parts = [f"reads {members[0].recording} recordings"] if members[0].recording else []
         for name in members[0].method_spec:
             values = [str(spec[name]) for spec in specs.values()]
             if name not in ("name", "record") and set(values) != {"None"}:
@@ -97,7 +98,7 @@ def _methods(done: Sequence[ResultRow]) -> list[tuple[str, str]]:
 
 
 def _notes(done: Sequence[ResultRow]) -> list[str]:
-    """Each note once, with the seeds that gave it."""
+    """Each note of a selection once, with its seeds."""
     found: dict[tuple, list[int]] = {}
     for row in done:
         for note in row.notes:
@@ -111,7 +112,7 @@ def _notes(done: Sequence[ResultRow]) -> list[str]:
 
 
 def _provenance(done: Sequence[ResultRow]) -> list[tuple[str, str]]:
-    """Versions, commit and machine; several values where the rows have several."""
+    """Versions, commit, machine and commands: all values that the rows have."""
     facts = []
     versions = ("deepcore", "commit", "python", "torch", "numpy")
     for name in (*versions, "platform", "device", "cores", "threads", "compiled"):

@@ -1,4 +1,4 @@
-"""Figures as files and in pages, and how their axes look."""
+"""Writing figures to files and pages, and the style of their axes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What counting multiply-adds consistently does to a bill: totals, shares, order. Computed, never typed."""
+"""The paper's total costs under two ways to count a multiply-add: totals, shares, order."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def convention_table(scenario: Scenario) -> TextTable:
 
 
 def convention_lines(scenario: Scenario) -> list[str]:
-    """What changes, a sentence each."""
+    """Sentences on what changes."""
     printed, consistent = totals(scenario), totals(scenario.consistent())
     grown = max(consistent[name] / printed[name] for name in printed)
     share = {name: [100 * t[name] / t["Full"] for t in (printed, consistent)] for name in printed}
@@ -48,21 +48,21 @@ def convention_lines(scenario: Scenario) -> list[str]:
     ]
     order = f"These swap places: {', '.join(swaps)}." if swaps else "No two methods swap places."
     return [
-        f"As printed, f = {scenario.f_proxy:,.0f} counts a multiply-add as {scenario.madd_proxy} and "
-        f"f_large = {scenario.f_large:,.0f} as {scenario.madd_large}. With 2 in both, totals grow by up to "
-        f"{100 * (grown - 1):.0f}%.",
-        f"CLD goes from {printed['CLD'] / 1e15:,.3f} to {consistent['CLD'] / 1e15:,.3f} PFLOPs, from "
-        f"{share['CLD'][0]:.1f}% to {share['CLD'][1]:.1f}% of training the large network on everything; "
-        f"{dearest} from {share[dearest][0]:.1f}% to {share[dearest][1]:.1f}%.",
-        f"Forgetting, which trains no proxy, stays at {printed['Forgetting'] / 1e15:,.3f} PFLOPs: CLD costs "
-        f"{printed['CLD'] / printed['Forgetting']:.2f} times as much as printed, "
-        f"{consistent['CLD'] / consistent['Forgetting']:.2f} times consistently.",
+        f"In the paper, f = {scenario.f_proxy:,.0f} counts a multiply-add as {scenario.madd_proxy} and "
+        f"f_large = {scenario.f_large:,.0f} counts it as {scenario.madd_large}. With 2 in both, totals grow "
+        f"by up to {100 * (grown - 1):.0f}%.",
+        f"CLD goes from {printed['CLD'] / 1e15:,.3f} to {consistent['CLD'] / 1e15:,.3f} PFLOPs, that is from "
+        f"{share['CLD'][0]:.1f}% to {share['CLD'][1]:.1f}% of Full.",
+        f"{dearest} goes from {share[dearest][0]:.1f}% to {share[dearest][1]:.1f}% of Full.",
+        f"Forgetting trains no proxy and stays at {printed['Forgetting'] / 1e15:,.3f} PFLOPs. CLD costs "
+        f"{printed['CLD'] / printed['Forgetting']:.2f} times as much in the paper's counting and "
+        f"{consistent['CLD'] / consistent['Forgetting']:.2f} times as much in the consistent one.",
         order,
     ]
 
 
 def totals(scenario: Scenario) -> dict[str, float]:
-    """Total FLOPs of every bill in the paper's protocol, by printed name."""
+    """{printed name: total FLOPs in the paper's protocol} of every method."""
     return {cost.method: cost.total_flops for cost in costs_of(scenario, "paper", "paper")}
 
 

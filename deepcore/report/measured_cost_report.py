@@ -1,4 +1,4 @@
-"""Measured costs as tables, from result rows alone: per method, and phase by phase beside the formulas."""
+"""Table of the measured cost of each method, from result rows alone."""
 
 from __future__ import annotations
 
@@ -12,21 +12,27 @@ from deepcore.experiment.rows import ResultRow
 from deepcore.report.text_table import TextTable, first_widths, render_lines, to_csv
 
 NOTHING = "no row finished: there is no cost to show"
+SECONDS = (
+    "select s: seconds of selection alone, estimated from the proxy's epochs and passes. train s: seconds of "
+    "the target's training."
+)
 
 
 def measured_report(rows: Sequence[ResultRow], output: str = "table") -> str:
-    """What each method cost at each fraction: selection in three readings, training, total, storage, seconds,
-    and after how many uses of the coreset it pays.
+    """What each method cost at each fraction.
+
+    The columns are the cost of selection counted in three ways (alone, shared, marginal), of the target's
+    training, the total, storage, seconds, and the number of trainings after which the coreset pays.
 
     Args:
-        rows: the shared and marginal readings are among the methods of these.
+        rows: the shared and marginal costs are relative to the methods in these rows.
         output: one of `OUTPUTS` of accuracy_report; csv and json hold every field of MeasuredCost, unrounded.
     """
     return render_costs(measured_costs(rows), output)
 
 
 def render_costs(costs: Sequence[MeasuredCost], output: str) -> str:
-    """`measured_report` of costs at hand."""
+    """As `measured_report`, from costs."""
     if output in ("csv", "json"):
         return _records([cost_record(cost) for cost in costs], output)
     if not costs:
@@ -37,7 +43,7 @@ def render_costs(costs: Sequence[MeasuredCost], output: str) -> str:
 
 
 def cost_record(cost: MeasuredCost) -> dict[str, object]:
-    """A measured cost as plain values: its fields, what follows from them, and a column per peak."""
+    """A measured cost as plain values: fields, total, share of Full, pays after, a column per peak."""
     record = dataclasses.asdict(cost)
     peaks = record.pop("peak_bytes")
     record |= {"total": cost.total, "share_of_full": cost.share, "pays_after": cost.pays_after}
@@ -55,7 +61,7 @@ def cost_of_record(record: Mapping[str, object]) -> MeasuredCost:
 
 
 def cost_table(costs: Sequence[MeasuredCost]) -> TextTable:
-    """The table of one target net."""
+    """The cost table of one target network."""
     unit, scale = largest_unit(max(cost.total for cost in costs))
     size, bytes_ = largest_unit(max(cost.storage_bytes for cost in costs), SIZES)
     rows = tuple(
@@ -75,26 +81,27 @@ def cost_table(costs: Sequence[MeasuredCost]) -> TextTable:
         *("method", "kept", "alone", "shared", "marginal", "target", "total", "% of\nfull", f"read\n{size}"),
         *("select\ns", "train\ns", "pays\nafter"),
     )
-    title = (
-        f"Measured cost of a coreset for {costs[0].net} on {costs[0].dataset}: {unit} of selection (alone, "
-    )
-    title += "shared, marginal), target, total"
+    title = f"Measured cost in {unit}: selection (alone, shared, marginal), target, total; "
+    title += f"{costs[0].net} on {costs[0].dataset}"
     return TextTable(title, headers, rows, widths=first_widths(headers, rows))
 
 
 def remarks(costs: Sequence[MeasuredCost]) -> list[str]:
+    """What each column of the cost table means, a line each."""
     seeds = sorted({cost.seeds for cost in costs})
     span = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     return [
-        f"Means over seeds ({span}). FLOPs: example passes as counted, times those of one example as torch "
-        "counts them (2 per multiply-add).",
-        "Selection alone: a proxy run no longer, and recording no more, than the method reads; shared: the "
-        "proxy run as it was, in equal parts for the methods of this table that read it; marginal: what the "
-        "other methods of this table would save without it. Total: selection alone and target.",
-        "% of full: total to training the target on all candidates. Read: recordings that selection reads. "
-        "Select s: of selection alone, the proxy's in proportion to its epochs and passes.",
-        "Pays after: so many trainings on the coreset, with selection alone, cost no more than as many on "
-        "all candidates; never: a training on the coreset saves nothing.",
+        f"Means over seeds ({span}). FLOPs: counted example passes times torch's FLOPs per example, 2 per "
+        "multiply-add.",
+        "alone: cost of selection if no other method were run; the proxy run then stops, and records, where "
+        "the method stops reading. shared: an equal part of the actual proxy run for each method of this "
+        "table that read it. marginal: what the other methods would save without this one.",
+        "total: alone + target. % of full: total in percent of training the target on all candidates. read: "
+        "size of the recordings that selection reads.",
+        SECONDS,
+        "pays after: the number of trainings on the coreset from which alone and these trainings together "
+        "cost no more than as many trainings on all candidates. never: a training on the coreset saves "
+        "nothing.",
     ]
 
 
@@ -105,7 +112,7 @@ def _pays(cost: MeasuredCost) -> str:
 
 
 def digits(value: float) -> str:
-    """Four digits, without an exponent; nothing as a dash."""
+    """Four digits, without an exponent; 0 as a dash."""
     if value == 0:
         return "-"
     if value >= 1000:
@@ -115,7 +122,7 @@ def digits(value: float) -> str:
 
 
 def seconds(value: float) -> str:
-    """Seconds as far as they can be told apart."""
+    """Seconds, rounded to what a clock can tell."""
     if value < 0.001:
         return "-" if value == 0 else "<0.001"
     return f"{value:.3f}" if value < 0.1 else f"{value:,.2f}" if value < 100 else f"{value:,.0f}"

@@ -1,4 +1,4 @@
-"""What methods made of flipped labels: how many they kept, and whether their scores find them."""
+"""Table of flipped labels: how many each method kept, and whether its score finds them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from deepcore.report.cells import percent, spread
 from deepcore.report.table import Table
 from deepcore.report.text_table import TextTable
 
-CLEAN = "no row with flipped labels: --label_noise 0.1 flips a tenth"
+CLEAN = "no row has flipped labels: --label_noise 0.1 flips a tenth of them"
 NOTES = (
-    "Flipped: share of the kept rows whose label was flipped; a random choice keeps the rate that was "
-    "flipped.",
-    "Detection: the probability (AUROC) that the score tells a flipped candidate from a clean one, in the "
-    "better of its two directions, which is named: low means that flipped rows score low. 0.5 is chance. -: "
-    "no scores.",
+    "flipped %: share of the kept rows whose label was flipped. A random subset holds the share that was "
+    "flipped in all candidates.",
+    "detection: AUROC of the score for flipped against clean candidates, 0.5 is chance. low: flipped rows "
+    "score low, high: they score high. -: the method has no score.",
 )
 
 
@@ -57,25 +56,25 @@ def noise_table(rows: Sequence[ResultRow]) -> Table:
 
 
 def detection(auroc: float) -> tuple[float, str]:
-    """How well a score finds flipped labels, in [0.5, 1], and which end of it they are at."""
+    """AUROC of a score for flipped labels in [0.5, 1], and whether they score "high" or "low"."""
     return (auroc, "high") if auroc >= 0.5 else (1 - auroc, "low")
 
 
 def noise_line(row: ResultRow) -> str:
-    """What was done to the labels, for people."""
+    """One line on the flipped labels of a row."""
     noise = row.label_noise
-    val = f", {100 * noise['val']:g}% of the validation rows'" if noise["val"] else "; validation rows clean"
-    share = f"{noise['flipped']:,} of the candidates' flipped ({100 * noise['train']:g}%)"
-    return f"labels: {share}{val}; test rows clean"
+    val = f", {100 * noise['val']:g}% of the validation labels" if noise["val"] else ""
+    clean = "test labels are clean" if noise["val"] else "validation and test labels are clean"
+    return f"flipped labels: {noise['flipped']:,} candidates ({100 * noise['train']:g}%){val}; {clean}"
 
 
 def _title(rows: Sequence[ResultRow]) -> str:
     noisy = [row for row in rows if row.label_noise]
-    return f"Flipped labels, {100 * noisy[0].label_noise['train']:g}% of the candidates'" if noisy else ""
+    return f"Flipped labels: {100 * noisy[0].label_noise['train']:g}% of the candidates" if noisy else ""
 
 
 def _record(net: str, fraction: float | None, label: str, rows: Sequence[ResultRow]) -> dict[str, Any]:
-    """Means over seeds, in percent but for the AUROC: of a flipped candidate having the higher score."""
+    """Means over seeds, in percent; the AUROC counts a flipped candidate with the higher score as a hit."""
     accuracy = _over_seeds(rows, lambda row: 100 * row.accuracy)
     kept = _over_seeds(rows, lambda row: 100 * row.label_noise["kept"] / row.k)
     record = {

@@ -1,4 +1,4 @@
-"""One self-contained HTML page of text, figures and tables, for a screen, a phone and a printer."""
+"""A self-contained HTML page of text, figures and tables, for screen, phone and print."""
 
 from __future__ import annotations
 
@@ -90,13 +90,15 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page, under a heading; what is empty is left out.
+    """A part of the page under a heading.
 
     Attributes:
+        heading: its title.
         lines: paragraphs of plain text.
-        points: a list of plain text; `folded`: to be opened.
-        facts: names and values.
-        drawings, tables: in this order.
+        points: a bullet list of plain text.
+        folded: text to click on before the list is shown; "" shows it at once.
+        facts: pairs of name and value.
+        drawings, tables: shown in this order.
     """
 
     heading: str
@@ -109,12 +111,12 @@ class Section:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing under its heading."""
+        """Whether the section has no content; empty sections are left out."""
         return not (self.points or self.facts or self.drawings or self.tables)
 
 
 def page(title: str, lead: str, sections: Sequence[Section]) -> str:
-    """The whole document: nothing outside it is needed, and there is no script."""
+    """The whole document, without scripts and without links to other files."""
     body = "\n".join(_section(section) for section in sections if not section.is_empty)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'

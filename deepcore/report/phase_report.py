@@ -1,4 +1,4 @@
-"""Phases of a run: the formulas beside what was counted."""
+"""Table of the phases of a run: cost by formula beside the counted cost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from deepcore.report.text_table import TextTable, first_widths, render_lines
 
 
 def phase_report(rows: Sequence[ResultRow], output: str = "table") -> str:
-    """`here` beside what was counted, phase by phase, with seconds and peak memory.
+    """Cost by this harness's formulas (`here`) beside the counted cost, with seconds and peak memory.
 
     Args:
         rows: of any number of methods, fractions, nets and seeds.
@@ -23,20 +23,20 @@ def phase_report(rows: Sequence[ResultRow], output: str = "table") -> str:
 
 
 def render_phases(found: Sequence[Phase], output: str) -> str:
-    """`phase_report` of phases at hand."""
+    """As `phase_report`, from phases."""
     if output in ("csv", "json"):
         return _records([dataclasses.asdict(phase) for phase in found], output)
     if not found:
         return NOTHING
     lines = [
-        "Passes are of examples through a network: here by the formulas, counted by the meter as the batches "
-        "ran. Seconds of the validation rows and of features and logits are with those of recording. R: "
-        "repeats of the proxy, the shared run among them.",
-        "FLOPs differ by what the formulas leave out: they take a backward pass for two forward passes, but "
-        "the first layer needs no gradient of its input. Neither counts element-wise work, normalisation, "
-        "pooling, the loss and the optimiser's step.",
-        "Peak: the highest memory of the process (on a GPU, of the device; of scoring always the process) "
-        "within the phase, with all that was there before; proxy training and recording have one.",
+        "passes here: example passes by the formulas. passes counted: example passes counted while the "
+        "batches ran. R: number of proxy runs, the shared run included. The seconds of recording include "
+        "those of the validation rows and of features and logits.",
+        "FLOPs here count a backward pass as two forward passes. The measured ones are lower: the first "
+        "layer computes no gradient of its input. Neither counts element-wise work, normalisation, pooling, "
+        "the loss and the optimiser's step.",
+        "peak: highest memory of the process within the phase, including what was allocated before it. On a "
+        "GPU it is the device's memory, except for scoring. Proxy training and recording share one peak.",
     ]
     return f"{_phase_table(found).render(output)}\n\n{render_lines(lines, output)}"
 
@@ -60,7 +60,7 @@ def _phase_table(found: Sequence[Phase]) -> TextTable:
         *("phase", "net", "formula", "passes\nhere", "passes\ncounted", f"{unit}\nhere"),
         *(f"{unit}\nmeasured", "here\nover", "seconds", "peak\nMB"),
     )
-    title = "What this harness says that a run takes, and what was counted"
+    title = "Cost of each phase: by formula, and as counted"
     return TextTable(title, headers, rows, formulas=(1, 2), widths=first_widths(headers, rows))
 
 

@@ -1,4 +1,4 @@
-"""What is left in the run folder after a command: `report.html`, `tables/`, `figures/`."""
+"""Write the report of a run into its folder: `report.html`, `tables/`, `figures/`."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def write_report(
 ) -> Path | None:
     """Write the report of a grid's rows; returns the path of the page, None when no row is finished.
 
-    Every table is there as Markdown, LaTeX, CSV and JSON. Figures, as PNG, as SVG and in the page, need
-    matplotlib and are left out without it, which is said. What a kill leaves half written, the next command
-    writes again.
+    Every table is written as Markdown, LaTeX, CSV and JSON. Figures are written as PNG and SVG and shown in
+    the page; without matplotlib they are left out, and `say` gets a line. The next command writes again what
+    a kill left half written.
     """
     done = [row for row in rows if row.status == "ok"]
     if not done:
@@ -54,13 +54,13 @@ def write_report(
         _write_tables(folder / "tables", [*tables[net], costs[net]], suffix)
     _write_tables(folder / "tables", [accuracy, *noise, *agreement])
     drawings = _draw(folder / "figures", comparisons, nets, say)
-    sections = [Section("What can be said", points=_findings(comparisons))]
+    sections = [Section("Findings", points=_findings(comparisons))]
     for net, (overview, *others) in tables.items():
         drawn = [drawings[net]] if net in drawings else []
         sections.append(Section(f"Accuracy, {net}", drawings=drawn, tables=[overview]))
         sections.append(Section(f"Worst class and ranks, {net}", tables=others))
     sections += [
-        Section("Accuracy in full", lines=statistics_lines(comparisons), tables=[accuracy]),
+        Section("All accuracies", lines=statistics_lines(comparisons), tables=[accuracy]),
         *([Section("Flipped labels", lines=[noise_line(done[0])], tables=noise)] if noise else []),
         Section("Agreement of selections", tables=agreement),
         Section("Costs", tables=list(costs.values())),
@@ -73,7 +73,7 @@ def write_report(
 
 
 def _tables_of_net(comparisons: Sequence[Comparison], done: Sequence[ResultRow], net: str) -> list[Table]:
-    """The overview, then the worst classes and the ranks where there are any."""
+    """The overview, the worst classes, and the ranks when there are several methods."""
     ranks = rank_table(done, net)
     overview = overview_table(comparisons, net)
     overview = dataclasses.replace(overview, notes=(*overview.notes, *reference_lines(done)))
@@ -81,7 +81,7 @@ def _tables_of_net(comparisons: Sequence[Comparison], done: Sequence[ResultRow],
 
 
 def _cost_table(done: Sequence[ResultRow], net: str) -> Table:
-    """What each method on one net cost, and when it pays."""
+    """The measured costs of one target network."""
     costs = [cost for cost in measured_costs(done) if cost.net == net]
     records = tuple(map(cost_record, costs))
     return Table("costs", cost_table(costs), records, tuple(remarks(costs)), grouped_by=0)
@@ -98,7 +98,7 @@ def _write_tables(folder: Path, tables: Sequence[Table], suffix: str = "") -> No
 def _draw(
     folder: Path, comparisons: Sequence[Comparison], nets: Sequence[str], say: Callable[[str], None]
 ) -> dict[str, Drawing]:
-    """The figure of each net that has a fraction, also as files; nothing without matplotlib."""
+    """The accuracy figure of each target network, also as files; none without matplotlib."""
     if importlib.util.find_spec("matplotlib") is None:
         say("no figures: matplotlib is not installed")
         return {}
@@ -112,22 +112,22 @@ def _draw(
             continue
         wide, narrow = accuracy_figure(of_net), accuracy_figure(of_net, narrow=True)
         save_figure(wide, folder / (f"accuracy-{net}" if len(nets) > 1 else "accuracy"))
-        caption = "Test accuracy after the last step: mean, and one sample standard deviation over seeds."
+        caption = "Test accuracy after the last step: mean and one sample standard deviation over seeds."
         if len(wide.axes) > 1:
-            caption += " Minus Random: mean difference over the same seeds, and its 95% interval."
+            caption += " Minus Random: mean difference over common seeds and its 95% interval."
         if not all(entry.is_selection for comparison in of_net for entry in comparison.entries):
-            caption += " Dashed, dotted or hollow: not a selection."
+            caption += " Dashed, dotted or hollow: reference rows, which are not selections."
         drawings[net] = Drawing(inline_svg(wide, f"{net}-w"), inline_svg(narrow, f"{net}-n"), caption)
     return drawings
 
 
 def _findings(comparisons: Sequence[Comparison]) -> list[str]:
-    """Verdicts, or why there are none."""
+    """The verdicts, or the reason why there are none."""
     return verdict_lines(comparisons) or statistics_lines(comparisons)
 
 
 def _heading(comparisons: Sequence[Comparison], done: Sequence[ResultRow]) -> tuple[str, str]:
-    """Title and the line below it."""
+    """The title and the line below it."""
     selections = list(dict.fromkeys(row.label for row in done if row.is_selection))
     fractions = [percent(f) for f in dict.fromkeys(c.fraction for c in comparisons) if f is not None]
     seeds = len({row.seed for row in done})

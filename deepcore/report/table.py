@@ -17,13 +17,14 @@ class Table:
     """A table in both forms.
 
     Attributes:
-        name: a word for files.
-        text: for people.
-        records: unrounded, for csv and json; a record per line of the table or finer.
-        notes: what must be known of it, a sentence each.
-        styles: of each row of the text, of each cell in order: "best", "same" (as the best), "above", "below"
-            (Random), joined by spaces, or a shade ("plus1" to "plus4", "minus1" to "minus4"); for the page.
-        grouped_by: the column whose change begins a new group of rows; for the page.
+        name: file stem.
+        text: the table for people.
+        records: unrounded, for csv and json; at least one record per line of the table.
+        notes: sentences below the table.
+        styles: for the page, a tuple of words per row and cell: "best", "same" (not told apart from the
+            best), "above", "below" (Random), joined by spaces, or a shade ("plus1" to "plus4", "minus1" to
+            "minus4").
+        grouped_by: for the page, the column whose change begins a new group of rows.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""One table in print: as text, Markdown, LaTeX or CSV; units and formulas in it."""
+"""A table as text, Markdown, LaTeX or CSV."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ SIGNS = {
 
 
 def number(value: float) -> str:
-    """Three decimals; what is less than that in two digits; nothing as a dash."""
+    """Three decimals, or two digits for less than 0.0005; 0 as a dash."""
     if value == 0:
         return "-"
     return f"{value:,.3f}" if value >= 0.0005 else f"{value:.2g}"
 
 
 def first_widths(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[int | None, ...]:
-    """`TextTable.widths` that leave the first column what the others leave of WIDTH, and these unwrapped."""
+    """`TextTable.widths` where only the first column is wrapped, to what the others leave of WIDTH."""
     others = 0
     for i, header in enumerate(headers[1:], start=1):
         of_header = 2 + max(map(len, header.split("\n")))  # tabulate keeps two columns beside a header
@@ -60,12 +60,12 @@ class TextTable:
     """A table of text.
 
     Attributes:
-        title: above it; "" for none.
-        headers: of the columns; a newline breaks them in the form "table".
-        rows: of cells, the first column on the left, numbers on the right.
-        formulas: columns of formulas such as "3 N T_proxy f + O(N) [scores]".
-        words: further columns of text, on the left.
-        widths: of the columns in the form "table", where they are wrapped.
+        title: the line above; "" for none.
+        headers: one per column; a newline breaks the line in the form "table".
+        rows: the cells; the first column is aligned left, the others right.
+        formulas: columns of formulas such as "3 N T_proxy f + O(N) [scores]", aligned left.
+        words: further columns of text, aligned left.
+        widths: of the columns in the form "table"; longer cells are wrapped.
     """
 
     title: str

@@ -1,9 +1,9 @@
-"""Correlation of loss differences: the arithmetic that CLD, LTC and the influence share.
+"""Correlation of loss differences, shared by CLD, LTC and the pairwise influence.
 
 Notation: losses l, (T+1, M), one column a sample; differences d[t] = l[t+1] - l[t], (T, M). The trajectory of
 a sample *varies* unless max(d) - min(d) <= 1e-6 * max|l|; one that does not vary has no correlation and
 counts as 0. All sums are float64 over centred differences, taken column by column in the order of the
-checkpoints, so that a result depends neither on the block that a sample falls into nor on its neighbours.
+checkpoints, so that the score of a sample does not depend on how samples are divided into blocks.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LEAST = 3  # differences; two always correlate at +1 or -1
 
 
 def check_length(differences: int, where: str) -> None:
-    """At least three differences, or UsageError naming `where`."""
+    """Raise UsageError, naming `where`, for fewer than three differences."""
     if differences < LEAST:
         raise UsageError(
             f"{where}: {max(differences, 0)} loss differences per sample, at least {LEAST} are needed "

@@ -1,8 +1,8 @@
 """Reading a trajectory once, epoch by epoch, with memory that does not grow with the number of epochs.
 
-Trajectories may be memory-mapped, (T, N): everything here touches one row at a time, in order. A parameter
-that asks for more than was recorded is reduced to it, with a warning that says so; the harness puts what a
-method warns of into the notes of its selection.
+Trajectories may be memory-mapped, (T, N); they are read one row at a time, in order. A parameter that asks
+for more epochs than were recorded is reduced, with a warning. The harness puts the warnings of a method into
+the notes of its selection.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _BLOCK = 8192  # samples handled at once inside a window, so that a block of ten
 
 
 class Reader(Protocol):
-    """Whoever reads a trajectory: its name stands in messages, `mode` is the recording that it reads."""
+    """A method that reads a trajectory: `name` is used in messages, `mode` is the recording that it reads."""
 
     @property
     def name(self) -> str: ...
@@ -34,7 +34,7 @@ class Reader(Protocol):
 
 
 def reduced(method: Reader, field: str, wanted: int | None, recorded: int) -> int:
-    """`wanted`, or `recorded` when that is smaller (and said in a warning) or when `wanted` is None."""
+    """The smaller of `wanted` and `recorded`, with a warning when it is `recorded`; `recorded` for None."""
     if wanted is None or wanted <= recorded:
         return recorded if wanted is None else wanted
     warnings.warn(
@@ -51,7 +51,7 @@ def first_epochs(run: ProxyRun, signal: Signal, method: Reader, epochs: int | No
     Args:
         run: the proxy run; row 0 (the untrained network) is not part of the result.
         signal: a stored trajectory signal.
-        method: whose `mode` is read and whose name stands in messages.
+        method: gives the recording to read and the name for messages.
         epochs: n; None for all, reduced to what was recorded.
 
     Raises:
@@ -71,7 +71,7 @@ def windowed_epochs(
 
 
 def check_epochs(method: Reader, epochs: int) -> None:
-    """A windowed method has at least 3 recorded epochs, or UsageError."""
+    """Raise UsageError when a windowed method has fewer than 3 recorded epochs."""
     if epochs < LEAST_EPOCHS:
         raise UsageError(
             f"{method.name} looks at windows of epochs and has {epochs} of them: record at least "
@@ -80,12 +80,12 @@ def check_epochs(method: Reader, epochs: int) -> None:
 
 
 def window_memory(pool: ProxyRun, window: int) -> Memory:
-    """What the windows of `sliding_moments` hold, and what a score takes beside them."""
+    """Memory of the windows of `sliding_moments` and of the score."""
     return Memory(8 * (window + 16) * len(pool.ids))
 
 
 def check_windows(epochs: int | None, window: int | None, *, least: int) -> None:
-    """A windowed method's fields: at least 3 epochs, a window of at least `least`; None stands for unset."""
+    """Check a windowed method's fields: at least 3 epochs, a window of at least `least`; None is unset."""
     for name, value, low in (("epochs", epochs, LEAST_EPOCHS), ("window", window, least)):
         if value is not None:
             check_positive(name, value, whole=True)

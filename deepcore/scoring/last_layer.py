@@ -15,6 +15,7 @@ import torch
 from deepcore.common.checks import UsageError
 from deepcore.proxy.run import ProxyRun
 from deepcore.proxy.signals import Signal
+from deepcore.scoring.neighbours import full_precision
 
 EQUAL = 1e-12  # gains closer than this share of max ||g_i|| ||v|| are ties: equal rows may round differently
 PROBES = 32
@@ -39,15 +40,9 @@ class LastLayer:
             MissingSignal: the run has no final logits or features of them.
             UsageError: some are not finite.
         """
-        final = {}
-        for signal in (Signal.LOGITS, Signal.FEATURES):
-            values = torch.tensor(run.final_array(signal, val=val)[rows], device=device)
-            if not values.isfinite().all():
-                whose = "validation rows" if val else "candidates"
-                raise UsageError(f"the final {signal.value} of some {whose} are not finite numbers")
-            final[signal] = values
+        logits = final_rows(run, Signal.LOGITS, rows, device, val=val).double()
+        features = final_rows(run, Signal.FEATURES, rows, device, val=val)
         labels = torch.tensor((run.val_labels if val else run.labels)[rows], device=device)
-        logits, features = final[Signal.LOGITS].double(), final[Signal.FEATURES]
         inputs = torch.ones(len(rows), features.shape[1] + 1, dtype=torch.float64, device=device)
         inputs[:, 1:] = features
         return cls(inputs, logits, labels, errors_of(logits, labels))
@@ -59,6 +54,23 @@ class LastLayer:
     def products(self, v: torch.Tensor, rows: torch.Tensor | slice = slice(None)) -> torch.Tensor:
         """<g_i, v> of `rows`, for v (C, D+1)."""
         return (self.inputs[rows] @ v.T).mul_(self.errors[rows]).sum(dim=1)
+
+
+def final_rows(
+    run: ProxyRun, signal: Signal, rows: np.ndarray, device: torch.device, *, val: bool = False
+) -> torch.Tensor:
+    """The final logits or features, as stored, at positions `rows` of the candidates, or of the validation
+    rows.
+
+    Raises:
+        MissingSignal: the run has none of them.
+        UsageError: some are not finite.
+    """
+    values = torch.tensor(run.final_array(signal, val=val)[rows], device=device)
+    if not values.isfinite().all():
+        whose = "validation rows" if val else "candidates"
+        raise UsageError(f"the final {signal.value} of some {whose} are not finite numbers")
+    return values
 
 
 def errors_of(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -95,43 +107,62 @@ class MovedGradient:
 
 
 class Argmax:
-    """The unpicked candidate of the largest <g_i, v> for a v that moves little from call to call; ties to the
+    """The unpicked candidate of the largest <g_i, v>, for a v that may move from call to call; ties to the
     first.
 
-    By Cauchy-Schwarz no product grows by more than `||g_i|| ||v - v'||` since it was computed at v', so only
-    the candidates whose ceiling reaches the best known product are computed; the answer is that of all.
+    Products of all are computed in float32, and again only when v has moved far: by Cauchy-Schwarz no product
+    is larger than that one by more than `||g_i|| (||v - v'|| + rounding ||v'||)`, v' being where it was
+    computed. Those whose ceiling reaches the best known product are computed in float64, and these decide;
+    the answer is that of all.
     """
 
     def __init__(self, candidates: LastLayer) -> None:
         self.candidates = candidates
         self.norms = candidates.norms()
         self.picked = torch.zeros(len(self.norms), dtype=torch.bool, device=self.norms.device)
-        self.known: torch.Tensor | None = None  # products at self.at, -inf for the picked
+        self.errors, self.error_scale = _single(candidates.errors)
+        self.inputs, self.input_scale = _single(candidates.inputs)
+        terms = candidates.errors.shape[1] + candidates.inputs.shape[1]
+        self.rounding = (terms + 16) * torch.finfo(torch.float32).eps
+        self.known: torch.Tensor | None = None  # products at self.at, about; -inf for the picked
 
     def pick(self, v: torch.Tensor) -> int:
         """The position of the best; it counts as picked from now on."""
         slack = EQUAL * self.norms.max() * v.norm()
         rows = None if self.known is None else self._possible(v, slack)
         if rows is None or len(rows) > max(MOST * len(self.norms), PROBES):
-            self.at = v
-            self.known = gains = self.candidates.products(v).masked_fill_(self.picked, float("-inf"))
-            best = int(_first_of_largest(gains, slack))
-        else:
-            gains = self.candidates.products(v, rows)
-            best = int(rows[_first_of_largest(gains, slack)])
+            self._compute(v)
+            rows = self._possible(v, slack)
+        gains = self.candidates.products(v, rows)
+        best = int(rows[first_of_largest(gains, slack)])
         self.picked[best] = True
         self.known[best] = float("-inf")
         return best
 
+    def _compute(self, v: torch.Tensor) -> None:
+        """The products of all, in float32."""
+        single, scale = _single(v)
+        with full_precision():
+            products = (self.inputs @ single.T).mul_(self.errors).sum(dim=1).double()
+        self.known = products.mul_(scale * self.error_scale * self.input_scale)
+        self.known.masked_fill_(self.picked, float("-inf"))
+        self.at = v
+
     def _possible(self, v: torch.Tensor, slack: torch.Tensor) -> torch.Tensor:
         """The positions, ascending, that may be the best or tie with it."""
-        ceilings = self.known + self.norms * (v - self.at).norm()
+        ceilings = self.known + self.norms * ((v - self.at).norm() + self.rounding * self.at.norm())
         left = len(ceilings) - int(self.picked.sum())
         probes = ceilings.topk(min(PROBES, left)).indices
         reached = self.candidates.products(v, probes).max()
         return (ceilings >= reached - 2 * slack).nonzero().flatten()
 
 
-def _first_of_largest(gains: torch.Tensor, slack: torch.Tensor) -> torch.Tensor:
+def _single(values: torch.Tensor) -> tuple[torch.Tensor, float]:
+    """In float32 with the largest at 1, so that its range loses no more than rounding does; and the scale."""
+    scale = float(values.abs().max()) or 1.0
+    return torch.div(values, scale, out=torch.empty_like(values, dtype=torch.float32)), scale
+
+
+def first_of_largest(gains: torch.Tensor, slack: torch.Tensor | float) -> torch.Tensor:
     """The first position whose gain is within `slack` of the largest."""
     return (gains >= gains.max() - slack).to(torch.uint8).argmax()

@@ -1,4 +1,4 @@
-"""How many rows are kept, and how many of each class."""
+"""The number of rows to keep, in all and per class."""
 
 from __future__ import annotations
 
@@ -12,10 +12,17 @@ from deepcore.common.checks import UsageError, check_fraction
 
 @dataclass(frozen=True)
 class Budget:
-    """How much is kept: `fraction` of the train pool, which is `k` rows."""
+    """How much to keep: a fraction of the candidates, and its number of rows.
+
+    Attributes:
+        fraction: share kept, in (0, 1].
+        k: number of rows kept.
+        quotas: rows of each class, where something else than its size decides (DRoP); None otherwise.
+    """
 
     fraction: float
     k: int
+    quotas: tuple[int, ...] | None = None
 
     @classmethod
     def of(cls, fraction: float, n: int) -> Budget:
@@ -47,7 +54,7 @@ def class_quotas(labels: np.ndarray, k: int, num_classes: int) -> np.ndarray:
     """
     sizes = np.bincount(labels, minlength=num_classes).astype(np.int64)
     total = int(sizes.sum())
-    _check_budget(k, total)
+    check_budget(k, total)
     quotas, remainders = np.divmod(sizes * k, total)  # exact: integers throughout
     left = k - int(quotas.sum())
     order = np.lexsort((np.arange(num_classes), -remainders))
@@ -61,6 +68,7 @@ def class_quotas(labels: np.ndarray, k: int, num_classes: int) -> np.ndarray:
     return quotas
 
 
-def _check_budget(k: int, rows: int) -> None:
+def check_budget(k: int, rows: int) -> None:
+    """Raise UsageError unless 1 <= k <= the number of rows."""
     if not 1 <= k <= rows:
         raise UsageError(f"a budget of {k} from {rows} rows")

@@ -48,7 +48,7 @@ def select(
             where there are none.
     """
     budget = _budget(run, fraction, size, per_class)
-    if run.own.has_gaps and method.needs and not method.reads_gaps:
+    if run.log.has_gaps and method.needs and not method.reads_gaps:
         raise UsageError(
             f"{method.label()} reads complete logs, and in this one samples lack checkpoints: log every "
             "sample in every epoch, or take a method that can: CLD, AUM, EL2N, Forgetting, DynUnc, DUAL"
@@ -82,7 +82,7 @@ def _budget(run: ProxyRun, fraction: float | None, size: int | None, per_class: 
         if size > count:
             raise UsageError(f"size is {size}: there are {count} rows to choose from")
         return Budget(size / count, int(size))
-    if not run.own.has_classes:
+    if not run.log.has_classes:
         raise UsageError("per_class needs classes, and this log has no labels: give fraction or size")
     kept = int(np.minimum(np.bincount(run.labels), per_class).sum())
     return Budget(kept / count, kept)
@@ -117,7 +117,7 @@ def _per_class(
 def _restricted(run: ProxyRun, mask: np.ndarray, reads: frozenset[Signal]) -> ProxyRun:
     """Some of the candidates, with the signals that are read."""
     own = dataclasses.replace(
-        run.own, scores={}, summaries={name: values[mask] for name, values in run.own.summaries.items()}
+        run.log, scores={}, summaries={name: values[mask] for name, values in run.log.summaries.items()}
     )
     return dataclasses.replace(
         run,
@@ -126,5 +126,5 @@ def _restricted(run: ProxyRun, mask: np.ndarray, reads: frozenset[Signal]) -> Pr
         trajectories={key: a[:, mask] for key, a in run.trajectories.items() if key[1] in reads},
         final={signal: a[mask] for signal, a in run.final.items() if signal in reads & set(FINAL)},
         repeats=tuple(_restricted(repeat, mask, reads) for repeat in run.repeats),
-        own=own,
+        log=own,
     )

@@ -1,4 +1,4 @@
-"""What a coreset method is.
+"""The base classes of coreset methods, `CoresetMethod` and `ScoreMethod`.
 
 To add a method, write one frozen dataclass and put it into the table of `methods/__init__.py`. A method that
 scores samples needs only this (it runs as it stands):
@@ -19,10 +19,11 @@ scores samples needs only this (it runs as it stands):
         def score(self, run: ProxyRun) -> np.ndarray:
             return run.trajectory(Signal.LOSS, self.mode)[-self.last :].mean(axis=0, dtype=np.float64)
 
-Its fields are its typed hyper-parameters (`--selection "FinalLoss:last=3"` sets them); `sampler`, inherited,
-is how its score becomes a subset ("FinalLoss:sampler=strata"; `super().needs` holds what that reads). Its
-ids, budget, class balance, files, tables and costs are the harness's business. A method that does not score
-derives from CoresetMethod and implements `select`. Methods never seed, never sort, never see test data.
+Its fields are its parameters; `--selection "FinalLoss:last=3"` sets them. The inherited field `sampler` says
+how the score becomes a subset ("FinalLoss:sampler=strata"); `super().needs` holds the signals that the
+sampler reads. The harness takes care of ids, budget, class balance, files, tables and costs. A method
+without a score derives from CoresetMethod and implements `select`. A method never seeds, never sorts and
+never sees test data.
 """
 
 from __future__ import annotations
@@ -35,36 +36,28 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from deepcore.common.checks import DeepcoreError, MissingSignal, check_choice, check_finite_scores
+from deepcore.common.checks import (
+    DeepcoreError,
+    MissingSignal,
+    UsageError,
+    check_choice,
+    check_finite_scores,
+)
 from deepcore.common.identity import to_dict
 from deepcore.common.resources import Memory
 from deepcore.proxy.run import ProxyRun
 from deepcore.proxy.signals import Signal
 from deepcore.selection.budget import Budget
-from deepcore.selection.samplers import SAMPLERS, Sampler
+from deepcore.selection.extrapolated import Spread, check_share, run_for_sampler
+from deepcore.selection.facts import Facts
+from deepcore.selection.own_run import OwnRun
+from deepcore.selection.samplers import SAMPLERS, Drop, Sampler
 from deepcore.selection.selection import Selection
 from deepcore.selection.training_set import TrainingSet
 
+__all__ = ["MODES", "CoresetMethod", "Facts", "ScoreMethod"]
+
 MODES = ("online", "post_epoch")
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What the fidelity table (methods/README.md) says of a method beyond what its class states already.
-
-    Attributes:
-        code: the authors' implementation, where known.
-        rule: what is implemented, in a line.
-        balance: what budget and class balance mean for it, and its paper's own form.
-        anchor: the test that holds it to its definition, "tests/test_x.py::test_y".
-        deviations: from the paper or from its authors' code, one sentence each.
-    """
-
-    code: str
-    rule: str
-    balance: str
-    anchor: str
-    deviations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,19 +65,18 @@ class CoresetMethod(abc.ABC):
     """Base of all methods; the module's docstring shows how to add one.
 
     Attributes:
-        record: "online" or "post_epoch" to read the other recording than the published one; None for the
-            published.
+        record: the recording to read, "online" or "post_epoch"; None for the one it was published with.
         class_balanced: give each class its share of the budget (the CLD paper's protocol, the default for
             every method); False is each paper's own form.
-        name, paper: as printed; the source of the definition.
+        name: its name in tables and on the command line.
+        paper: the source of the definition.
         published_mode: the recording that the method was published with.
-        facts: for the fidelity table; None where nothing is claimed.
-        keep: which end of the score is kept, "highest" or "lowest"; None for methods that do not score.
+        facts: for the generated pages; None for methods that claim no fidelity to a paper.
+        keep: which end of the score is kept, "highest", "lowest" or "zero"; scores only.
         is_selection: False for reference rows (Full, RS2) that are not a selection.
         uses_fraction: False when the method fixes its own size (Full, a file): one row per seed and net.
-        trains_on_val: a reference row whose `select` may hold validation rows; no selection may.
-        draws_as: the name of the method whose random stream it draws from, to draw the same rows; None for
-            its own.
+        trains_on_val: whether the selection may hold validation rows; only for reference rows.
+        draws_as: the method whose random stream it uses, to draw the same rows; None for its own.
         reads_gaps: whether it can read logs in which a sample lacks a checkpoint (NaN in its trajectory).
     """
 
@@ -123,47 +115,54 @@ class CoresetMethod(abc.ABC):
     def checkpoints(self, epochs: int) -> range:
         """The rows it reads of the trajectories of a run of `epochs` epochs, 0 being the untrained network.
 
-        All but 0 here. A method that stops early, or reads row 0, says so by overriding this: its cost counts
-        no more than it reads. With fields that depend on the fraction, those of the resolved instance.
+        The default is rows 1 to `epochs`. A method that stops early or reads row 0 overrides this; its cost
+        follows from it. If fields depend on the fraction, call it on the resolved instance.
         """
         return range(1, epochs + 1)
 
     def rows_read(self, epochs: int) -> tuple[range, ...]:
-        """`checkpoints`, and whatever else reads trajectories on its behalf."""
+        """`checkpoints`, and the rows that its sampler reads."""
         return (self.checkpoints(epochs),)
 
     @property
     def repeats_needed(self) -> int:
-        """Independently initialised proxies it averages over: 1 is the shared one, more are extra short runs,
-        which the harness trains, records as `needs` says, puts into `run.repeats` and bills to the method."""
+        """Number of independently initialised proxies that it averages over. 1 is the shared run alone. For
+        more, the harness trains extra short runs. They record `needs`, are in `run.repeats`, and count as
+        the method's cost."""
         return 1
 
     @property
     def repeat_epochs(self) -> int:
-        """How many epochs of each extra run it reads; 0 when it needs none."""
+        """Number of epochs that it reads of each extra run; 0 without extra runs."""
         return 0
 
+    @property
+    def own_run(self) -> OwnRun | None:
+        """The training that it asks for itself; it then reads `run.own` and nothing of the shared proxy run.
+        The harness trains it, and its cost is the method's."""
+        return None
+
     def resolve(self, fraction: float) -> CoresetMethod:
-        """This method with every field set that depends on the fraction kept. It reads no signal that the
-        unresolved one does not: a proxy run is recorded for all fractions at once."""
+        """This method with all fields set that depend on the fraction kept. It may read no signal that the
+        unresolved method does not read: one proxy run serves all fractions."""
         return self
 
     def check(self, pool: ProxyRun, epochs: int) -> None:  # noqa: B027 (most have nothing to refuse)
-        """Refuse, before anything is trained, what is known not to work: nothing here.
+        """Raise UsageError, before anything is trained, when the method cannot work. The default accepts all.
 
         Args:
             pool: the candidates and validation rows of a seed (ids, labels), without recordings.
-            epochs: of the proxy run to be. With fields that depend on the fraction, the resolved instance is
-                asked.
+            epochs: length of the planned proxy run. If fields depend on the fraction, the resolved instance
+                is checked.
 
         Raises:
             UsageError: one sentence with the remedy.
         """
 
     def memory(self, pool: ProxyRun, k: int, features: int, epochs: int) -> Memory:
-        """What scoring and selecting take at most, for those who must know before they begin.
+        """Upper estimate of the memory of scoring and selecting, used before anything is trained.
 
-        128 bytes a candidate here: a few arrays of numbers and their order. A method that holds more says so.
+        The default is 128 bytes per candidate: a few arrays. A method that needs more overrides it.
 
         Args:
             pool, epochs: as for `check`.
@@ -173,9 +172,9 @@ class CoresetMethod(abc.ABC):
         return Memory(128 * len(pool.ids))
 
     def spec(self) -> dict[str, Any]:
-        """Name and fields, as plain JSON values: what identifies the method in rows and files.
+        """Name and fields as plain JSON values. They identify the method in rows and files.
 
-        Fields declared with `field(compare=False)` change how it computes, never what: they are left out.
+        Fields declared with `field(compare=False)` change only how it computes and are left out.
         """
         fields = to_dict(self)
         return {"name": self.name, **{f.name: fields[f.name] for f in dataclasses.fields(self) if f.compare}}
@@ -213,7 +212,7 @@ class CoresetMethod(abc.ABC):
         budget: Budget,
         stream: Callable[[int], np.random.Generator],
     ) -> TrainingSet:
-        """What a target is trained on: the selection. Only reference rows are asked, and may say otherwise.
+        """The rows that a target is trained on: the selection. Reference rows may return others.
 
         Args:
             selection: what `select` gave.
@@ -228,12 +227,17 @@ class ScoreMethod(CoresetMethod):
     """A method that gives each candidate one number; `deepcore.selection.samplers` makes the selection.
 
     Attributes:
-        sampler: "top", "strata" or "beta", how the score is turned into a subset; None for the method's own.
+        sampler: "top", "strata", "beta", "middle" or "drop", how the score is turned into a subset; None for
+            the method's own. "drop" sets the class quotas and leaves the rest to the method's own.
+        extrapolate: score this random share of the candidates, in (0, 1), with a proxy that is trained on
+            them alone; the others get weighted means of their nearest scored neighbours in feature space
+            (`deepcore.selection.extrapolated`). None to score all.
         own_sampler: the published one.
         chooses: fields that change what becomes of the score, never the score.
     """
 
     sampler: str | None = None
+    extrapolate: float | None = None
 
     own_sampler: ClassVar[str] = "top"
     chooses: ClassVar[frozenset[str]] = frozenset({"record", "class_balanced", "sampler", "keep"})
@@ -242,16 +246,28 @@ class ScoreMethod(CoresetMethod):
         super().__post_init__()
         if self.sampler is not None:
             check_choice("sampler", self.sampler, SAMPLERS)
+        if self.extrapolate is not None:
+            check_share(self.extrapolate)
+            if self.repeats_needed > 1:
+                raise UsageError(
+                    f"{self.name}: extrapolate={self.extrapolate} trains one proxy, on a share of the "
+                    f"candidates, and {self.repeats_needed} are to be averaged: leave out one of the two"
+                )
 
     @property
     def keep(self) -> str:
-        """The only statement of direction: "highest", "lowest", or "zero" (the values closest to 0)."""
+        """Which end of the score is kept: "highest", "lowest", or "zero" (the values closest to 0)."""
         return "highest"
 
     @property
     def needs(self) -> frozenset[Signal]:
-        """What the sampler reads; a method adds its own signals with `super().needs | {...}`."""
+        """The signals that the sampler reads; a method adds its own with `super().needs | {...}`."""
         return self.make_sampler().needs
+
+    @property
+    def needs_val(self) -> frozenset[Signal]:
+        """The same of the validation rows."""
+        return self.make_sampler().needs_val
 
     def rows_read(self, epochs: int) -> tuple[range, ...]:
         """The rows that the score reads, and those that the sampler reads."""
@@ -260,8 +276,21 @@ class ScoreMethod(CoresetMethod):
         return (*own, sampler.checkpoints(epochs)) if sampler.needs else own
 
     def make_sampler(self) -> Sampler:
-        """The sampler in force, with default parameters; a method that has fields for them overrides this."""
+        """The sampler with default parameters; a method that has fields for them overrides this."""
+        if self.sampler == "drop":
+            return Drop(dataclasses.replace(self, sampler=None).make_sampler())
         return SAMPLERS[self.sampler or self.own_sampler]()
+
+    @property
+    def own_run(self) -> OwnRun | None:
+        """A training on a share of the candidates, with `extrapolate`."""
+        return None if self.extrapolate is None else OwnRun("share", self.extrapolate)
+
+    def spec(self) -> dict[str, Any]:
+        """Without `extrapolate` where it is not set: rows finished before the field existed keep their
+        identity."""
+        values = super().spec()
+        return {name: v for name, v in values.items() if name != "extrapolate" or v is not None}
 
     @abc.abstractmethod
     def score(self, run: ProxyRun) -> np.ndarray:
@@ -273,15 +302,23 @@ class ScoreMethod(CoresetMethod):
         return self._named(self.chooses)
 
     def checked_scores(self, run: ProxyRun) -> np.ndarray:
-        """`score(run)`, refused where it is not one finite number per candidate; of a log that was made in
-        one pass, the finished score."""
-        held = run.own.scores
+        """`score(run)`, or with `extrapolate` that of the run on a share and what follows from it for the
+        others; of a log made in one pass, the finished score. Refused where it is not one finite number per
+        candidate."""
+        held = run.log.scores
         if held and self.score_name not in held:
             raise MissingSignal(
                 f"{self.label()}: the log was made in one pass and holds finished scores only: "
                 f'{", ".join(held)}; record with mode="log" for others'
             )
-        scores = np.asarray(held[self.score_name] if held else self.score(run), dtype=np.float64)
+        if held:
+            scores = np.asarray(held[self.score_name], dtype=np.float64)
+        elif self.extrapolate is None:
+            scores = np.asarray(self.score(run), dtype=np.float64)
+        else:
+            own = run.require_own(self.name)
+            spread = Spread.of(run, own, run.device_for(None))
+            scores = spread.over(np.asarray(self.score(own), dtype=np.float64))
         if scores.shape != run.ids.shape:
             raise DeepcoreError(f"{self.name}: scores of shape {scores.shape} for {len(run.ids)} candidates")
         check_finite_scores(scores, run.ids, self.name)
@@ -290,8 +327,12 @@ class ScoreMethod(CoresetMethod):
     def choose(
         self, scores: np.ndarray, run: ProxyRun, budget: Budget, rng: np.random.Generator
     ) -> Selection:
-        """`budget.k` candidates by the sampler in force, per class when `class_balanced`."""
-        return self.make_sampler().draw(self, run, scores, budget, rng)
+        """Choose `budget.k` candidates with the sampler, per class when `class_balanced`."""
+        sampler = self.make_sampler()
+        if self.extrapolate is not None:
+            own, device = run.require_own(self.name), run.device_for(None)
+            run = run_for_sampler(run, own, sampler.needs, self.mode, device)
+        return sampler.draw(self, run, scores, budget, rng)
 
     def select(self, run: ProxyRun, budget: Budget, rng: np.random.Generator) -> Selection:
         """Resolve for the fraction, score, choose."""

@@ -1,4 +1,4 @@
-"""Sorting scores and cutting them: the only place that does."""
+"""Sorting and cutting scores. No other module does that."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from deepcore.selection.budget import Budget, _check_budget, class_quotas
+from deepcore.selection.budget import Budget, check_budget, class_quotas
 from deepcore.selection.selection import Selection
 
 
@@ -34,8 +34,9 @@ def rank(scores: np.ndarray, ids: np.ndarray, keep: str) -> np.ndarray:
 
 
 def merit(scores: np.ndarray, keep: str) -> np.ndarray:
-    """The score turned so that higher is better: as it is for "highest"; for "lowest" and "zero" the distance
-    from the worst, max - score and max|score| - |score|, at least 0.
+    """The score turned so that higher is better.
+
+    "highest" keeps it; "lowest" gives max - score and "zero" max|score| - |score|, both at least 0.
     """
     if keep == "highest":
         return scores
@@ -44,21 +45,27 @@ def merit(scores: np.ndarray, keep: str) -> np.ndarray:
 
 
 def groups(
-    order: np.ndarray, labels: np.ndarray, k: int, class_balanced: bool
+    order: np.ndarray,
+    labels: np.ndarray,
+    k: int,
+    class_balanced: bool,
+    quotas: Sequence[int] | None = None,
 ) -> Iterator[tuple[np.ndarray, int]]:
-    """The parts that a budget is spent in: each class with its quota (above 0), or everything with k.
+    """Yield the parts that share the budget: each class with its quota above 0, or all rows with k.
 
     Args:
         order: (N,) positions of the pool, in the order wanted inside each part.
         labels: (N,) labels by position.
         k: the budget.
         class_balanced: one part per class, lower class first.
+        quotas: (C,) of the classes; None for `class_quotas`. With them there is one part per class anyway.
     """
-    if not class_balanced:
-        _check_budget(k, len(order))
+    if not class_balanced and quotas is None:
+        check_budget(k, len(order))
         yield order, k
         return
-    quotas = class_quotas(labels, k, int(labels.max()) + 1)
+    if quotas is None:
+        quotas = class_quotas(labels, k, int(labels.max()) + 1)
     ordered = order[np.argsort(labels[order], kind="stable")]
     ends = np.cumsum(np.bincount(labels))
     for c in np.flatnonzero(quotas):
@@ -77,13 +84,12 @@ def top_k(
     """The k best rows by score, with class quotas when `class_balanced`. The rows come best first over all
     classes.
 
-    When the last place of a class (or of the whole) is shared by equal scores on both sides of the cut, the
-    share of picks that the tie rule decided is noted.
+    A note gives the share of picks that the tie rule decided, when equal scores lie on both sides of a cut.
     """
     order = order_by_score(scores, ids, keep)
     key = _smallest_first(scores, keep)
     chosen, tied = np.zeros(len(order), dtype=bool), 0
-    for rows, quota in groups(order, labels, budget.k, class_balanced):
+    for rows, quota in groups(order, labels, budget.k, class_balanced, budget.quotas):
         chosen[rows[:quota]] = True
         if quota < len(rows):
             tied += int(np.count_nonzero(key[rows[:quota]] == key[rows[quota]]))

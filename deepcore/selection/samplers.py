@@ -8,7 +8,8 @@ permuting the storage together with the ids changes nothing.
 from __future__ import annotations
 
 import abc
-from dataclasses import dataclass
+import dataclasses
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -19,7 +20,9 @@ from deepcore.proxy.signals import Signal
 from deepcore.scoring.epochs import first_epochs, mean_over_epochs, p_true
 from deepcore.scoring.gaps import mean_of_known
 from deepcore.selection.budget import Budget
+from deepcore.selection.middle import middle_ranks
 from deepcore.selection.ranking import merit, top_k
+from deepcore.selection.recall_quotas import recall_counts, recall_quotas
 from deepcore.selection.selection import Selection
 from deepcore.selection.strata import sample_strata
 from deepcore.selection.weighted import beta_weights, sample_weighted
@@ -45,6 +48,7 @@ class Sampler(abc.ABC):
     """A way to spend a budget on the scores of a method; frozen dataclasses, their fields are parameters."""
 
     needs: frozenset[Signal] = frozenset()  # read beside the score, in the method's recording
+    needs_val: frozenset[Signal] = frozenset()  # the same of the validation rows
 
     def checkpoints(self, epochs: int) -> range:
         """The rows of trajectories of `epochs` epochs that it reads, where it reads any."""
@@ -85,7 +89,7 @@ class Strata(Sampler):
         aum = None
         if self.beta > 0:
             margins = run.trajectory(Signal.MARGIN_P, method.mode)
-            aum = mean_over_epochs(margins, gaps=run.own.has_gaps)
+            aum = mean_over_epochs(margins, gaps=run.log.has_gaps)
             check_finite_scores(aum, run.ids, f"{method.name}, AUM")
         return sample_strata(
             scores,
@@ -136,13 +140,66 @@ class BetaWeighted(Sampler):
 
     def _means(self, method: Scorer, run: ProxyRun) -> np.ndarray:
         """m, (N,) float64; a one-pass log has summed it up while the losses came in."""
-        summed = run.own.summaries.get(f"p_true:{self.epochs}")
+        summed = run.log.summaries.get(f"p_true:{self.epochs}")
         if summed is not None:
             return summed
         losses = first_epochs(run, Signal.LOSS, method, self.epochs)
-        if run.own.has_gaps:
+        if run.log.has_gaps:
             return mean_of_known(p_true(losses), len(run.ids))
         return sum(p_true(losses)) / len(losses)
 
 
-SAMPLERS: dict[str, type[Sampler]] = {"top": TopK, "strata": Strata, "beta": BetaWeighted}
+class Middle(Sampler):
+    """Moderate's middle ranks of the score, whichever end the method keeps."""
+
+    def draw(
+        self, method: Scorer, run: ProxyRun, scores: np.ndarray, budget: Budget, rng: np.random.Generator
+    ) -> Selection:
+        return middle_ranks(scores, run.ids, run.labels, budget, class_balanced=method.class_balanced)
+
+
+@dataclass(frozen=True)
+class Drop(Sampler):
+    """DRoP's class quotas, from the recall of the proxy's last checkpoint on the validation rows; within them
+    the method's own way to draw.
+
+    The quotas hold with and without `class_balanced`, which they replace.
+    """
+
+    inner: Sampler = field(default_factory=TopK)
+
+    @property
+    def needs(self) -> frozenset[Signal]:
+        return self.inner.needs
+
+    @property
+    def needs_val(self) -> frozenset[Signal]:
+        return self.inner.needs_val | {Signal.LOGITS}
+
+    def checkpoints(self, epochs: int) -> range:
+        """Those of the way to draw."""
+        return self.inner.checkpoints(epochs)
+
+    def draw(
+        self, method: Scorer, run: ProxyRun, scores: np.ndarray, budget: Budget, rng: np.random.Generator
+    ) -> Selection:
+        logits = run.final_array(Signal.LOGITS, val=True)
+        hits, rows = recall_counts(logits, run.val_labels, run.num_classes)
+        quotas = recall_quotas(run.labels, budget.k, hits, rows)
+        of_classes = dataclasses.replace(budget, quotas=tuple(quotas.tolist()))
+        chosen = self.inner.draw(method, run, scores, of_classes, rng)
+        recalls = hits[rows > 0] / rows[rows > 0]
+        note = (
+            f"DRoP: the proxy's recall is {recalls.min():.1%} to {recalls.max():.1%} on the validation rows "
+            f"of a class; the quotas are {quotas.min()} to {quotas.max()} rows"
+        )
+        return dataclasses.replace(chosen, notes=(*chosen.notes, note))
+
+
+SAMPLERS: dict[str, type[Sampler]] = {
+    "top": TopK,
+    "strata": Strata,
+    "beta": BetaWeighted,
+    "middle": Middle,
+    "drop": Drop,
+}

@@ -1,4 +1,4 @@
-"""Run a method on a proxy run: a checked and stored selection, and what it took."""
+"""Run a method on a proxy run: check and store the selection, and measure its cost."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import torch
 
-from deepcore.common.meter import peak_memory, reset_peak
+from deepcore.common.meter import Meter, peak_memory, reset_peak
 from deepcore.common.seeding import stream
 from deepcore.proxy.run import ProxyRun
-from deepcore.proxy.signals import FINAL, stored
+from deepcore.proxy.signals import FINAL, Signal, stored
 from deepcore.selection.budget import Budget
 from deepcore.selection.method import CoresetMethod, ScoreMethod
 from deepcore.selection.selection import Selection
@@ -27,11 +27,13 @@ T = TypeVar("T")
 
 
 class Spent(NamedTuple):
-    """Seconds, peak memory by `Selected.peak_bytes`'s names, and the warnings that were given."""
+    """Seconds, peak memory by `Selected.peak_bytes`'s names, the warnings that were given, and the example
+    passes through networks that the method made by itself."""
 
     seconds: float
     peak_bytes: dict[str, int]
     said: list[str]
+    passes: dict[str, int]
 
 
 Scores = dict[CoresetMethod, tuple[np.ndarray, Spent]]  # scores of a resolved method
@@ -40,7 +42,8 @@ Scores = dict[CoresetMethod, tuple[np.ndarray, Spent]]  # scores of a resolved m
 @dataclass(frozen=True)
 class Selected:
     """A selection, what is trained on because of it, and what it took: seconds of scoring (once per method
-    and seed) and of selecting, peak memory of both ("score", and "score_device" on a GPU), bytes read."""
+    and seed) and of selecting, peak memory of both ("score", and "score_device" on a GPU), bytes read, and
+    the example passes that both made through networks by themselves."""
 
     selection: Selection
     training_set: TrainingSet
@@ -48,6 +51,7 @@ class Selected:
     select_seconds: float
     peak_bytes: dict[str, int]
     signal_bytes: int
+    passes: dict[str, int]
 
 
 def select_and_save(
@@ -74,14 +78,14 @@ def select_and_save(
     resolved = method.resolve(budget.fraction) if method.uses_fraction else method
     draw = functools.partial(stream, seed, "select", method.draws_as or method.name, budget.fraction)
     rng = draw()
-    scoring = Spent(0.0, {}, [])
+    scoring = Spent(0.0, {}, [], {})
     if isinstance(resolved, ScoreMethod):
         if resolved not in scores:
-            scores[resolved] = _spending(lambda: resolved.checked_scores(run), device)
+            scores[resolved] = _spending(lambda: resolved.checked_scores(run), device, run.meter)
         values, scoring = scores[resolved]
-        selection, choosing = _spending(lambda: resolved.choose(values, run, budget, rng), device)
+        selection, choosing = _spending(lambda: resolved.choose(values, run, budget, rng), device, run.meter)
     else:
-        selection, choosing = _spending(lambda: resolved.select(run, budget, rng), device)
+        selection, choosing = _spending(lambda: resolved.select(run, budget, rng), device, run.meter)
     if method.is_selection:
         selection.check_within(run.ids, budget.k if method.uses_fraction else None)
     else:
@@ -98,11 +102,16 @@ def select_and_save(
         training_set = resolved.training_set(selection, run, budget, draw)
     peaks = {name: max(peak, scoring.peak_bytes.get(name, 0)) for name, peak in choosing.peak_bytes.items()}
     read = signal_bytes(resolved, run)
-    return Selected(selection, training_set, scoring.seconds, choosing.seconds, peaks, read)
+    passes = {
+        kind: scoring.passes.get(kind, 0) + choosing.passes.get(kind, 0)
+        for kind in sorted(scoring.passes.keys() | choosing.passes.keys())
+    }
+    return Selected(selection, training_set, scoring.seconds, choosing.seconds, peaks, read, passes)
 
 
-def _spending(work: Callable[[], T], device: torch.device) -> tuple[T, Spent]:
-    """What `work` returns, and what it took."""
+def _spending(work: Callable[[], T], device: torch.device, meter: Meter | None) -> tuple[T, Spent]:
+    """What `work` returns, and what it took; `meter` counts its passes through networks."""
+    before = dict(meter.passes) if meter else {}
     places = {"score": torch.device("cpu")} | ({"score_device": device} if device.type == "cuda" else {})
     for place in places.values():
         reset_peak(place)
@@ -112,15 +121,22 @@ def _spending(work: Callable[[], T], device: torch.device) -> tuple[T, Spent]:
         result = work()
         seconds = time.perf_counter() - start
     peaks = {name: peak_memory(place) for name, place in places.items()}
-    return result, Spent(seconds, peaks, [str(warning.message) for warning in said])
+    counted = {kind: n - before.get(kind, 0) for kind, n in (meter.passes if meter else {}).items()}
+    passes = {kind: n for kind, n in counted.items() if n}
+    return result, Spent(seconds, peaks, [str(warning.message) for warning in said], passes)
 
 
 def signal_bytes(method: CoresetMethod, run: ProxyRun) -> int:
     """Bytes of the recordings in `run` that `method` reads: of trajectories the checkpoints it reads, of
-    every repeat; final arrays whole."""
-    rows = len(frozenset().union(*method.rows_read(run.epochs)))
+    every repeat; final arrays whole; a network's weights are not counted."""
     total = 0
-    for signal in stored(method.needs):
+    if method.own_run is not None:
+        run = run.require_own(method.name)
+        total += 0 if run.rest_features is None else run.rest_features.nbytes
+        if method.own_run.rows == "validation":
+            return total
+    rows = len(frozenset().union(*method.rows_read(run.epochs)))
+    for signal in stored(method.needs) - {Signal.WEIGHTS}:
         if signal in FINAL:
             total += run.final_array(signal).nbytes
         else:

@@ -21,7 +21,7 @@ class Selection:
         weights: (k,) float64 training weights aligned with rows, finite, none below 0 and not all 0; None for
             equal weights.
         scores: (N,) float64 scores of all candidates aligned with the pool's ids, or None.
-        notes: what the user should know of how it came about (refills, ties), one sentence each.
+        notes: sentences for the user on how it was made, such as refills and ties.
         pool: the candidates that it was chosen from, where `deepcore.select` made it: labels and text ids.
         keep: which end of the scores is kept, "highest", "lowest" or "zero"; None without scores.
     """
@@ -51,7 +51,7 @@ class Selection:
             object.__setattr__(self, "weights", weights)
 
     def check_within(self, ids: np.ndarray, k: int | None = None) -> None:
-        """All rows are in the pool `ids`, and there are `k` of them; DeepcoreError otherwise."""
+        """Check that all rows are among `ids` and that there are `k` of them; DeepcoreError otherwise."""
         outside = np.setdiff1d(self.rows, ids)
         if outside.size:
             raise DeepcoreError(
@@ -63,7 +63,7 @@ class Selection:
     @property
     def ids(self) -> np.ndarray:
         """(k,) ids as they were logged, best first: text where the log's are."""
-        return self.rows if self.pool is None else self.pool.own.name_of(self.rows)
+        return self.rows if self.pool is None else self.pool.log.name_of(self.rows)
 
     def columns(self) -> dict[str, np.ndarray]:
         """id, label and score where they are known, rank (1 is best), weight where there are weights; (k,)
@@ -72,8 +72,8 @@ class Selection:
         if self.pool is not None:
             order = np.argsort(self.pool.ids)
             places = order[np.searchsorted(self.pool.ids, self.rows, sorter=order)]
-            if self.pool.own.has_classes:
-                found["label"] = self.pool.own.class_of(self.pool.labels[places])
+            if self.pool.log.has_classes:
+                found["label"] = self.pool.log.class_of(self.pool.labels[places])
             if self.scores is not None:
                 found["score"] = self.scores[places]
         found["rank"] = np.arange(1, len(self.rows) + 1)
@@ -95,7 +95,7 @@ class Selection:
         Raises:
             UsageError: ids are text and `ids` was not given, or a chosen id is not among them.
         """
-        if ids is None and self.pool is not None and self.pool.own.names is not None:
+        if ids is None and self.pool is not None and self.pool.log.names is not None:
             raise UsageError(
                 "the ids of this selection are text, not row numbers: give apply the id of each row, "
                 "ids=..., or the name of the column that holds them"

@@ -74,7 +74,7 @@ def save_selection(
 
 
 def _names(paths: np.ndarray) -> np.ndarray:
-    """File names as text; what is not text comes out escaped."""
+    """File names as text; bytes that are not text are escaped."""
     return np.array([path.decode(errors="backslashreplace") for path in paths])
 
 

@@ -75,7 +75,7 @@ def sample_strata(
     is that of the draws.
     """
     picks, refilled = [], 0
-    for rows, quota in groups(np.argsort(ids), labels, budget.k, class_balanced):
+    for rows, quota in groups(np.argsort(ids), labels, budget.k, class_balanced, budget.quotas):
         cut = rows[:0]
         if beta > 0:
             stay, low = cut_lowest(aum[rows], ids[rows], beta)

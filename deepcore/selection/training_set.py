@@ -1,4 +1,4 @@
-"""What a target is trained on."""
+"""The rows that a target network is trained on."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ from deepcore.training.spec import TrainSpec
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """The rows of a training, their weights and its length. A method's is its selection as it stands; a
-    reference row may say otherwise.
+    """The rows of a training, their weights and its length. For a method it is the selection; a reference row
+    may have others.
 
     Attributes:
         rows: (size,) sorted original row ids, or a function of the epoch (0, 1, ...) that gives as many.
         size: rows of one epoch.
         weights: (size,) float64 of fixed rows, or None for equal weights.
-        length_of: the number of rows whose training fixes the steps and the learning rate of each; None for
-            `size`, that is for the recipe as it stands.
+        length_of: the number of rows that sets the number of steps and the learning rates; None for `size`.
     """
 
     rows: np.ndarray | RowsOf
@@ -38,5 +37,5 @@ class TrainingSet:
         return cls(selection.rows[order], len(order), weights)
 
     def schedule(self, spec: TrainSpec) -> Schedule:
-        """Steps and learning rates under a recipe."""
+        """Steps and learning rates with a recipe."""
         return Schedule.of(self.length_of or self.size, spec)

@@ -64,7 +64,7 @@ def sample_weighted(
     by_score = order_by_score(scores, ids, keep)
     order = by_score[np.argsort(-keys[by_score], kind="stable")]
     chosen = np.zeros(len(order), dtype=bool)
-    for rows, quota in groups(order, labels, budget.k, class_balanced):
+    for rows, quota in groups(order, labels, budget.k, class_balanced, budget.quotas):
         chosen[rows[:quota]] = True
     without = int(np.count_nonzero(chosen & ~positive))
     notes = ()

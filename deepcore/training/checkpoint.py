@@ -90,5 +90,5 @@ class Checkpoint:
             ) from None
 
     def remove(self) -> None:
-        """Delete the file, when the training it belongs to has left its results elsewhere."""
+        """Delete the file once the results of the training are stored."""
         self.path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""torch.compile: another way to run the same network, so that a recipe does not speak of it."""
+"""torch.compile. It runs the same network in another way and is therefore no part of a recipe."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import torch
 from deepcore.common.checks import UsageError, first_line
 from deepcore.nets.net import Net
 
-RECOMPILE_LIMIT = 64  # networks, batch sizes and modes of a grid; torch's 8 falls back in silence
+RECOMPILE_LIMIT = 64  # networks, batch sizes and modes of a grid; above its own 8 torch silently stops
 
 
 def check_compiler(device: torch.device) -> None:
-    """Compile a little function for `device` and run it, forward and backward (seconds, the first time).
+    """Compile a small function for `device` and run it forward and backward; this takes seconds once.
 
     Raises:
-        UsageError: there is no working compiler; the message has torch's reason and the remedy.
+        UsageError: no working compiler; the message has torch's reason and the remedy.
     """
     torch._dynamo.config.recompile_limit = RECOMPILE_LIMIT
     try:
@@ -30,8 +30,8 @@ def check_compiler(device: torch.device) -> None:
 
 
 def compile_body(net: Net) -> None:
-    """Let `net` run its body compiled from now on; its parameters and their names stay as they are.
+    """Compile the body of `net` in place; its parameters and their names do not change.
 
-    The first batches of each size and mode take the time of compiling.
+    The first batch of each size and mode waits for the compiler.
     """
     net.body.compile()

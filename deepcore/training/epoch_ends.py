@@ -1,4 +1,4 @@
-"""What follows an epoch: hooks, and the saving of a checkpoint; now, or beside the next epoch."""
+"""The end of an epoch: run the hooks and save a checkpoint, optionally while the next epoch trains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forward passes without training: what a network says of given rows."""
+"""Forward passes without training, and the accuracy of a network."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import torch
 from deepcore.common.meter import Meter
 from deepcore.data.record import Rows
 from deepcore.nets.net import Net
+from deepcore.training import distributed
 from deepcore.training.precision import forward
+from deepcore.training.together import shared_pass
 
 EVAL_BATCH = 512  # rows per batch; fixed, so that results do not depend on --batch
 
@@ -26,29 +28,40 @@ def evaluate(
     kind: str,
     precision: str = "fp32",
 ) -> Iterator[tuple[slice, torch.Tensor, torch.Tensor]]:
-    """Forward passes in eval mode, without augmentation: (positions into rows, logits, features) batch by
-    batch, float32 both; the network's body runs in `precision`.
+    """Forward passes in eval mode, without augmentation.
 
-    The network's training mode is restored when the iterator is exhausted. `kind` is what the meter counts
-    them as.
+    Yields (positions into rows, logits, features) per batch; logits and features are float32. The network's
+    body runs in `precision`. Its training mode is restored when the iterator is exhausted. The meter counts
+    the passes as `kind`. A network that several processes hold is evaluated by all of them.
     """
     was_training = net.training
     net.eval()
-    cuts = [slice(a, min(a + EVAL_BATCH, len(rows))) for a in range(0, len(rows), EVAL_BATCH)]
     try:
-        for cut, x in zip(cuts, data.batches([rows[cut] for cut in cuts], device=device), strict=True):
-            features, logits = forward(net, x, precision)
-            meter.count(kind, len(x))
+        for cut, logits, features in _passes(net, data, rows, device, precision):
+            meter.count(kind, len(logits))
             yield cut, logits, features
     finally:
         net.train(was_training)
 
 
+def _passes(
+    net: Net, data: Rows, rows: np.ndarray, device: torch.device, precision: str
+) -> Iterator[tuple[slice, torch.Tensor, torch.Tensor]]:
+    team = distributed.leading(data)
+    if team is not None and team.net is net:
+        team.tell("pass", team.part_of(data), rows, EVAL_BATCH, precision)
+        yield from shared_pass(team, net, data, rows, EVAL_BATCH, precision)
+        return
+    cuts = [slice(a, min(a + EVAL_BATCH, len(rows))) for a in range(0, len(rows), EVAL_BATCH)]
+    for cut, x in zip(cuts, data.batches([rows[cut] for cut in cuts], device=device), strict=True):
+        features, logits = forward(net, x, precision)
+        yield cut, logits, features
+
+
 def class_accuracy(
     net: Net, data: Rows, num_classes: int, *, device: torch.device, meter: Meter, precision: str = "fp32"
 ) -> tuple[float, list[float | None]]:
-    """Share of rows of `data` classified right, in [0, 1]: of all, and of each class (None for an absent
-    class)."""
+    """Accuracy on `data` in [0, 1]: over all rows, and per class (None for a class without rows)."""
     labels = torch.from_numpy(data.labels).to(device)
     right = torch.zeros(len(data), dtype=torch.bool, device=device)
     passes = evaluate(

@@ -1,4 +1,4 @@
-"""What may watch a training."""
+"""Hooks: the protocol for watching a training."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from deepcore.nets.net import Net
 
 
 class Hook:
-    """What may watch a training. It must not change the network, the optimiser or any random state."""
+    """Watches a training. It must not change the network, the optimiser or any random state."""
 
     def begin(self, net: Net) -> None:
-        """Before the first step of an untouched network; not called when a checkpoint is resumed."""
+        """Called before the first step; not called when a checkpoint is resumed."""
 
     def batch(self, positions: np.ndarray, logits: torch.Tensor, features: torch.Tensor) -> None:
-        """After each step, with that step's outputs: positions into the epoch's rows (B,), logits (B, C),
-        features (B, D), both float32 on the device. Reading their values here would halt a GPU's queue."""
+        """Called after each step with its outputs: positions into the epoch's rows (B,), logits (B, C),
+        features (B, D), both float32 on the device. Reading their values here would block a GPU's queue."""
 
     def close_epoch(self, epoch: int) -> None:
         """After the last step of epoch 1..T: take over what its steps gave, before the next epoch begins."""
@@ -31,4 +31,4 @@ class Hook:
         return {}
 
     def load(self, state: dict) -> None:
-        """The counterpart of `state`."""
+        """Restore what `state` returned."""

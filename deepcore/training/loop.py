@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from torch.nn import functional
 
 from deepcore.common import seeding
 from deepcore.common.checks import Diverged
 from deepcore.common.meter import Meter
 from deepcore.data.record import Rows
 from deepcore.nets.net import Net
+from deepcore.training import distributed
 from deepcore.training.checkpoint import Checkpoint
 from deepcore.training.epoch_ends import EpochEnds
 from deepcore.training.hooks import Hook
-from deepcore.training.precision import check_precision, forward, make_scaler
+from deepcore.training.precision import check_precision, make_scaler
 from deepcore.training.schedule import Schedule, batch_bounds, lr_at
 from deepcore.training.spec import TrainSpec
+from deepcore.training.together import Alone, Batch, Steps, lead
 
 RowsOf = Callable[[int], np.ndarray]  # epoch 0, 1, ... -> (n,) ids
 
@@ -55,7 +58,9 @@ def train(
     Order, augmentation and dropout have a random stream each, keyed by the epoch; a run resumed from
     `checkpoint` therefore ends with the weights of an uninterrupted one, bit for bit on a CPU in fp32 with as
     many threads. In bf16 or fp16, compiled, or on CUDA it draws the same rows and crops, and its weights
-    agree but for rounding: the kernels chosen there do not promise the same bits twice.
+    agree but for rounding: the kernels chosen there do not promise the same bits twice. Where this process
+    leads a team (`distributed.joined`) and `data` is a part of its data set, all processes train, each its
+    share of every batch; the result is that of one process but for rounding.
 
     Args:
         net: already initialised; moved to `device`.
@@ -87,15 +92,27 @@ def train(
     schedule = length or Schedule.of(bounds[-1], spec)
     epochs = schedule.epochs_over(bounds[-1], spec.batch)
     epochs = epochs if stop is None else min(stop, epochs)
-    source = _Batches(data, rows_of, weights, spec, schedule, bounds, seed, device)
+    given = {"weights": weights, "spec": spec, "schedule": schedule, "bounds": bounds, "seed": seed}
     start = checkpoint.restore(net, optimizer, scaler, hooks, meter) if checkpoint else 0
+    resumed = {"optimizer": optimizer.state_dict(), "scaler": scaler.state_dict()} if start else None
+    team = distributed.leading(data)
+    steps = (
+        Alone(net, spec.precision, hooks) if team is None else lead(team, net, data, hooks, resumed, given)
+    )
+    source = Batches(data, device=device, team=team, **given)
     if start == 0:
         for hook in hooks:
             hook.begin(net)
     with EpochEnds(hooks, checkpoint, overlapped=overlapped) as ends:
         for epoch in range(start, epochs):
-            with meter.timed("train"), seeding.global_stream(seed, "dropout", epoch):
-                loss = _run_epoch(net, optimizer, scaler, spec.precision, source.epoch(epoch), hooks, meter)
+            rows_now = rows_of(epoch)
+            with contextlib.ExitStack() as stack:
+                stack.enter_context(meter.timed("train"))
+                stack.enter_context(seeding.global_stream(seed, "dropout", epoch))
+                if team is not None:
+                    team.tell("epoch", epoch, rows_now)
+                    stack.enter_context(team.together())
+                loss = _run_epoch(net, optimizer, scaler, steps, source.epoch(epoch, rows_now), meter)
             if not math.isfinite(loss):
                 ends.wait()
                 raise Diverged(
@@ -107,61 +124,77 @@ def train(
     return TrainResult(epochs, min(schedule.steps, epochs * per_epoch))
 
 
-@dataclass(frozen=True)
-class _Batch:
-    positions: np.ndarray  # into rows
-    inputs: torch.Tensor
-    labels: torch.Tensor
-    weights: torch.Tensor | None
-    lr: float
+class Batches:
+    """The batches of each epoch, in the order of the epoch's own stream.
 
-
-class _Batches:
-    """The batches of each epoch, in the order of the epoch's own stream."""
+    Args:
+        data: whose rows are trained on.
+        weights: of the rows, or None.
+        spec: the recipe.
+        schedule: the length of the training.
+        bounds: where the rows of an epoch are cut into batches.
+        seed: of order and augmentation.
+        device: where the tensors are wanted.
+        team: shares out each batch; None for whole batches.
+    """
 
     def __init__(
         self,
         data: Rows,
-        rows_of: RowsOf,
+        *,
         weights: np.ndarray | None,
         spec: TrainSpec,
         schedule: Schedule,
         bounds: list[int],
         seed: int,
         device: torch.device,
+        team: distributed.Team | None,
     ) -> None:
-        self.data, self.rows_of, self.spec, self.schedule = data, rows_of, spec, schedule
-        self.bounds, self.seed, self.device = bounds, seed, device
+        self.data, self.spec, self.schedule = data, spec, schedule
+        self.bounds, self.seed, self.device, self.team = bounds, seed, device, team
         self.weights = None
         if weights is not None:
             share = weights / weights.max()  # first: a sum of weights near the largest float overflows
             self.weights = (share / share.mean()).astype(np.float32)
 
-    def epoch(self, epoch: int) -> Iterator[_Batch]:
-        """The batches of epoch 0..T-1; the last one may be short of a whole epoch when the length is in
-        steps."""
-        rows = self.rows_of(epoch)
+    def epoch(self, epoch: int, rows: np.ndarray) -> Iterator[Batch]:
+        """The batches of epoch 0..T-1 over `rows`, (n,) ids; a length in steps may end within an epoch."""
         order = seeding.stream(self.seed, "order", epoch).permutation(self.bounds[-1])
         order %= len(rows)  # a single row twice
         first = epoch * (len(self.bounds) - 1)
         cuts = list(zip(self.bounds[:-1], self.bounds[1:], strict=True))[: self.schedule.steps - first]
-        augment = seeding.key(self.seed, "augment", epoch) if self.spec.augment else None
         rows = rows[order]
-        inputs = self.data.batches([rows[a:b] for a, b in cuts], device=self.device, augment_seed=augment)
         labels = torch.from_numpy(self.data.labels[rows]).to(self.device)  # one transfer, not one a step
         weights = None if self.weights is None else torch.from_numpy(self.weights[order]).to(self.device)
-        for step, ((a, b), x) in enumerate(zip(cuts, inputs, strict=True)):
-            w = None if weights is None else weights[a:b]
-            yield _Batch(order[a:b], x, labels[a:b], w, lr_at(first + step, self.spec, self.schedule))
+        parts = [self._part(a, b) for a, b in cuts]
+        for step, ((a, b), part, x) in enumerate(
+            zip(cuts, parts, self._inputs(rows, parts, epoch), strict=True)
+        ):
+            w = None if weights is None else weights[part]
+            yield Batch(order[a:b], x, labels[part], w, lr_at(first + step, self.spec, self.schedule))
+
+    def _part(self, a: int, b: int) -> slice:
+        """What this process takes of the batch a..b-1."""
+        if self.team is None:
+            return slice(a, b)
+        share = self.team.share(b - a)
+        return slice(a + share.start, a + share.stop)
+
+    def _inputs(self, rows: np.ndarray, parts: list[slice], epoch: int) -> Iterator[torch.Tensor]:
+        options: dict[str, Any] = {"device": self.device}
+        if self.spec.augment:
+            options["augment_seed"] = seeding.key(self.seed, "augment", epoch)
+            if self.team is not None:
+                options["positions"] = [np.arange(part.start, part.stop) for part in parts]
+        return self.data.batches([rows[part] for part in parts], **options)
 
 
 def _run_epoch(
     net: Net,
     optimizer: torch.optim.Optimizer,
     scaler: torch.amp.GradScaler,
-    precision: str,
-    batches: Iterator[_Batch],
-    hooks: Sequence[Hook],
+    steps: Steps,
+    batches: Iterator[Batch],
     meter: Meter,
 ) -> float:
     """One pass; returns the sum of the batches' losses. They are read from the device once, and nothing else
@@ -171,20 +204,16 @@ def _run_epoch(
     for batch in batches:
         for group in optimizer.param_groups:
             group["lr"] = batch.lr
-        features, logits = forward(net, batch.inputs, precision)
-        if batch.weights is None:
-            loss = functional.cross_entropy(logits, batch.labels)
-        else:
-            loss = (functional.cross_entropy(logits, batch.labels, reduction="none") * batch.weights).mean()
+        features, logits = steps.forward(batch.inputs)
+        loss = steps.loss(logits, batch)
         optimizer.zero_grad(set_to_none=True)
         scaler.scale(loss).backward()
         scaler.step(optimizer)
         scaler.update()
         meter.count("train", len(batch.positions))
-        for hook in hooks:
-            hook.batch(batch.positions, logits.detach(), features.detach())
+        steps.watch(batch, logits.detach(), features.detach())
         total = loss.detach() if total is None else total + loss.detach()
-    return float(total)
+    return steps.close(total)
 
 
 def make_optimizer(net: Net, spec: TrainSpec) -> torch.optim.Optimizer:

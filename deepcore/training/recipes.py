@@ -1,10 +1,9 @@
-"""Named recipes: the CLD paper's (Appendix C), and what suits small data."""
+"""Named recipes: those of the CLD paper (Appendix C), and recipes for small data sets."""
 
 from __future__ import annotations
 
 from deepcore.training.spec import TrainSpec
 
-# Named recipes: Appendix C of the CLD paper, and what suits the small data sets that every machine has.
 RECIPES: dict[str, TrainSpec] = {
     "paper-cifar": TrainSpec(),
     "paper-imagenet": TrainSpec(epochs=90, batch=256, weight_decay=1e-4, milestones=(30 / 90, 60 / 90)),

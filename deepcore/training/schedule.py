@@ -10,8 +10,7 @@ from deepcore.training.spec import TrainSpec
 
 @dataclass(frozen=True)
 class Schedule:
-    """The length of a training of n rows: `epochs` begun, `steps` in all, `per_epoch` steps in a whole
-    epoch."""
+    """The length of a training: number of epochs begun, of steps, and of steps in a whole epoch."""
 
     epochs: int
     steps: int
@@ -19,19 +18,19 @@ class Schedule:
 
     @classmethod
     def of(cls, n: int, spec: TrainSpec) -> Schedule:
-        """For n rows under `spec`; a target in steps ends inside its last epoch."""
+        """The schedule of n rows with recipe `spec`; a length in steps may end inside the last epoch."""
         per_epoch = len(batch_bounds(n, spec.batch)) - 1
         if spec.steps is None:
             return cls(spec.epochs, spec.epochs * per_epoch, per_epoch)
         return cls(math.ceil(spec.steps / per_epoch), spec.steps, per_epoch)
 
     def epochs_over(self, n: int, batch: int) -> int:
-        """Epochs begun when these steps are made over n rows."""
+        """Number of epochs begun when these steps are made over n rows."""
         return math.ceil(self.steps / (len(batch_bounds(n, batch)) - 1))
 
 
 def batch_bounds(n: int, batch: int) -> list[int]:
-    """Where n rows are cut into batches; a last batch of one row joins the batch before it."""
+    """Positions at which n rows are cut into batches; a last batch of one row joins the one before it."""
     bounds = [*range(0, n, batch), n]
     if len(bounds) > 2 and n - bounds[-2] == 1:
         del bounds[-2]
@@ -39,14 +38,14 @@ def batch_bounds(n: int, batch: int) -> list[int]:
 
 
 def examples(n: int, spec: TrainSpec) -> int:
-    """Example passes of a training of n rows under `spec`; a single row is put into its batch twice."""
+    """Example passes of a training of n rows with recipe `spec`; a single row is put into its batch twice."""
     bounds = batch_bounds(max(n, 2), spec.batch)
     epochs, steps = divmod(Schedule.of(bounds[-1], spec).steps, len(bounds) - 1)
     return epochs * bounds[-1] + bounds[steps]
 
 
 def lr_at(step: int, spec: TrainSpec, schedule: Schedule) -> float:
-    """The learning rate of optimiser step 0..steps-1; no milestone comes before the first epoch's end."""
+    """The learning rate of optimiser step 0..steps-1. No milestone lies before the end of the first epoch."""
     done = step / schedule.steps
     if spec.scheduler == "MultiStepLR":
         if spec.steps is None:

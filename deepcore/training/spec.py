@@ -1,4 +1,4 @@
-"""Frozen, validated specifications: what is trained, how, and what is compared with what."""
+"""The recipe of a training, frozen and validated."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class TrainSpec:
 
     Attributes:
         epochs: passes over the training rows.
-        steps: if set, the length in optimiser steps, and `epochs` plays no part.
+        steps: length in optimiser steps; it replaces `epochs` when set.
         batch: rows per step; a last batch of one row joins the batch before it.
         lr, min_lr: initial and (cosine, one-cycle) final learning rate.
         milestones: where MultiStepLR multiplies by gamma, as shares of the length (81/164 and 121/164).
         step_size: epochs between StepLR's decays.
         augment: use the data set's augmentation.
-        precision: of the network's body under autocast; weights, the last layer, losses and recorded signals
+        precision: number format of the network's body. Weights, the last layer, losses and recorded signals
             are float32. fp16 needs CUDA.
     """
 

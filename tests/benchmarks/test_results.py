@@ -1,4 +1,4 @@
-"""What is published: the READMEs are made from the rows, and every sentence is backed by them."""
+"""What is published: pages and figures are made from the rows, and every sentence is backed by them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 import methods
-from benchmarks import findings, grids, head_to_head, results_tables, score_study
+from benchmarks import findings, grids, head_to_head, results_tables, score_study, short_tables
 from benchmarks.forest_figure import forest_figure
 from benchmarks.grids import GRIDS, Grid, Part
 from benchmarks.published import Head, Published
-from benchmarks.results_sheets import marked, noise_sheet, study_sheet, study_value
+from benchmarks.result_figures import FIGURES, cost_figure, fraction_figure, noise_figure
 from benchmarks.score_study import Finding, first_step
+from benchmarks.study_tables import flipped_table, marked, scores_table, study_value
 from deepcore.analysis.comparison import compare_rows
 from deepcore.proxy.signals import Signal
 from methods.cld import CLD
@@ -27,7 +28,7 @@ def published():
     return Published.read()
 
 
-def changed(published, label="CLD", fraction=0.1):
+def changed(published, label="CCS", fraction=0.1):
     """The same with one row of the fashion grid a point better."""
     rows = list(published.fashion.rows)
     at = next(i for i, r in enumerate(rows) if (r.label, r.fraction) == (label, fraction))
@@ -35,7 +36,7 @@ def changed(published, label="CLD", fraction=0.1):
     return dataclasses.replace(published, fashion=Head.of(rows))
 
 
-def test_readmes_and_figures_are_made_from_the_rows(capsys):
+def test_pages_and_figures_are_made_from_the_rows(capsys):
     assert results_tables.main(["--check"]) == 0, capsys.readouterr().out
 
 
@@ -43,20 +44,21 @@ def test_another_row_makes_them_stale(published, monkeypatch, capsys):
     monkeypatch.setattr(results_tables.Published, "read", lambda: changed(published))
     assert results_tables.main(["--check"]) == 1
     out = capsys.readouterr().out
-    for name in ("forest_fashion.png", "forest_fashion.svg", "README.md"):
+    for name in ("forest_fashion.png", "forest_fashion.svg", "accuracy_fashion.png", "results.md"):
         assert f"{name} is out of date" in out
-    assert "forest_digits" not in out
+    assert "digits" not in out
 
 
 def test_a_figure_that_was_touched_is_stale(published, tmp_path):
-    for path in results_tables.FIGURES.glob("forest_*"):
+    for path in results_tables.FOLDER.glob("*"):
         shutil.copy(path, tmp_path)
     assert results_tables.figures(published, tmp_path, check=True) == []
     svg = tmp_path / "forest_digits.svg"
     svg.write_text(svg.read_text().replace("rows ", "rows x", 1))
     (tmp_path / "forest_fashion.png").unlink()
+    (tmp_path / "cost_digits.png").write_bytes((tmp_path / "cost_digits.png").read_bytes() + b"x")
     assert results_tables.figures(published, tmp_path, check=True) == [
-        *("forest_fashion.png", "forest_digits.svg"),
+        *("forest_fashion.png", "forest_digits.svg", "cost_digits.png"),
     ]
 
 
@@ -79,14 +81,44 @@ def test_published_grids_are_whole(published, name):
 
 
 def test_a_claim_that_the_rows_do_not_support_is_refused(published):
-    with pytest.raises(ValueError, match="do not say: up is down"):
+    with pytest.raises(ValueError, match="do not support this sentence: up is down"):
         findings.claim(False, "up is down")
     study = [
         f._replace(value=0.1) if f.measure == "first_step" and f.method == "CLD" else f
         for f in published.study
     ]
-    with pytest.raises(ValueError, match="the first step dominates"):
-        findings.why(dataclasses.replace(published, study=study))
+    with pytest.raises(ValueError, match="The first loss difference dominates"):
+        findings.score_findings(dataclasses.replace(published, study=study))
+
+
+def test_every_list_of_sentences_stops_when_its_rows_change(published):
+    """With all methods as good as Random, no list can be written."""
+
+    def level(head):
+        of_random = {(r.fraction, r.seed): r.accuracy for r in head.rows if r.label == "Random"}
+        level = [(r, of_random.get((r.fraction, r.seed), r.accuracy)) for r in head.rows]
+        return Head.of([dataclasses.replace(r, accuracy=accuracy) for r, accuracy in level])
+
+    flat = dataclasses.replace(
+        published,
+        fashion=level(published.fashion),
+        digits=level(published.digits),
+        noise={rate: level(head) for rate, head in published.noise.items()},
+    )
+    for part in (findings.highlights, findings.fashion_findings, findings.form_findings,
+                 findings.variant_findings, findings.cost_findings, findings.noise_findings,
+                 findings.digits_findings):  # fmt: skip
+        with pytest.raises(ValueError, match="do not support"):
+            part(flat)
+
+
+def test_sentences_are_short(published):
+    for part in (findings.highlights, findings.fashion_findings, findings.form_findings,
+                 findings.score_findings, findings.variant_findings, findings.cost_findings,
+                 findings.noise_findings, findings.digits_findings):  # fmt: skip
+        lines = part(published).splitlines()
+        assert 3 <= len(lines) <= 6
+        assert max(map(len, lines)) <= 160
 
 
 def test_sentences_by_hand():
@@ -97,9 +129,12 @@ def test_sentences_by_hand():
         *rows_of("AUM", 39.9, 41.0, 42.1, fraction=0.1),
     ]
     head = Head.of(rows)
-    assert findings.beside_random(head, "CLD") == "above at 10% (+10.0); not told apart from it at 20% (+0.0)"
-    assert findings.beside_random(head, "AUM") == "below at 10% (-10.0)"
+    assert findings.sides(head, "CLD") == {"above": [0.1], "below": [], "": [0.2]}
+    assert findings.gap(head, "AUM", 0.1) == pytest.approx(-10)
     assert findings.winners(head, 0.1) == ["CLD"]
+    assert findings.best(head, 0.1).label == "CLD"
+    assert short_tables._difference(head, "AUM", 0.1) == "▼\N{NO-BREAK SPACE}-10.0"
+    assert short_tables._difference(head, "CLD", 0.2) == "+0.0"
     assert findings.listed("abc") == "a, b and c"
     assert marked(head.entry("CLD", 0.1)) == "*▲ 61.00 ± 0.90"
 
@@ -112,7 +147,7 @@ def test_tables_by_hand(published):
     head = Head.of([*row("Random", 1, None), *row("AUM", 9, 0.1), *row("EL2N", 8, 0.95)])
     study = [Finding(s, "AUM", f, "kept_el2n", v) for s, f, v in [(0, 0.1, 10), (1, 0.1, 20), (0, 0.01, 4)]]
     ours = dataclasses.replace(published, noise={10: head}, study=study)
-    lines = [line[:4] for line in noise_sheet(ours, 10).rows]
+    lines = [line[:4] for line in flipped_table(ours, 10).rows]
     assert lines == [
         ("EL2N", "0.950", "high", "80.0"),
         ("AUM", "0.900", "low", "90.0"),
@@ -120,7 +155,7 @@ def test_tables_by_hand(published):
     ]
     assert study_value(ours, "AUM", "kept_el2n", 0.1) == 15
     assert study_value(ours, "AUM", "rho_el2n") is None
-    (line,) = study_sheet(ours).rows
+    (line,) = scores_table(ours).rows
     assert line == ("AUM", "-", "-", "-", "-", "4", "15", "-", "-")
 
 
@@ -140,6 +175,43 @@ def test_the_figure_shows_every_difference():
     }
     assert (1.0, names.index("CLD")) in dots
     assert [t.get_text() for t in ax.texts] == ["-30.0"]  # outside, in figures
+
+
+def test_the_curves_show_every_mean(published):
+    (ax,) = fraction_figure(published.fashion).axes
+    drawn = [list(zip(line.get_xdata(), line.get_ydata(), strict=True)) for line in ax.lines]
+    for label in ("CLD", "Random", "DUAL"):
+        points = [(f, findings.mean(published.fashion, label, f)) for f in published.fashion.fractions]
+        assert points in drawn
+        assert label in {text.get_text() for text in ax.texts}
+
+
+def test_the_cost_figure_has_each_method_at_its_cost_and_accuracy(published):
+    (ax,) = cost_figure(published.digits).axes
+    names = {text.get_text() for text in ax.texts}
+    dots = [(line.get_xdata()[0], line.get_ydata()[0]) for line in ax.lines if line.get_marker() == "o"]
+    for label in ("CLD", "DUAL", "Random"):
+        assert label in names
+        cost = 100 * findings.costs_at(published.digits, 0.1)[label].share
+        accuracy = findings.mean(published.digits, label, 0.1)
+        assert any(x == pytest.approx(cost, rel=0.06) and y == accuracy for x, y in dots), label
+
+
+def test_the_noise_figure_has_each_method_at_both_rates(published):
+    kept, accuracy = noise_figure(published.noise).axes
+    names = [text.get_text() for text in kept.get_yticklabels()]
+    at = names.index("CLD")
+    for i, rate in enumerate(published.noise):
+        dots = [ax.lines[2 * i].get_xdata()[at] for ax in (kept, accuracy)]
+        assert dots[0] == findings.flipped_kept(published, "CLD")[i]
+        assert dots[1] == pytest.approx(findings.mean(published.noise[rate], "CLD", 0.1))
+
+
+def test_a_figure_says_its_numbers(published):
+    ours = {name: results_tables.description(drawing, published) for name, drawing in FIGURES.items()}
+    assert len(set(ours.values())) == len(FIGURES)
+    theirs = results_tables.description(FIGURES["accuracy_fashion"], changed(published))
+    assert theirs != ours["accuracy_fashion"]
 
 
 def test_first_step_by_hand():

@@ -185,7 +185,8 @@ def test_a_run_shows_its_costs_and_draws_them(call, tmp_path):
     assert (status, err) == (0, "")
     accuracy, title, costs, _ = out.split("\n\n")
     assert "accuracy %" in accuracy
-    assert title.startswith("Measured cost of a coreset for MLP on Digits")
+    assert title.startswith("Measured cost in MFLOPs")
+    assert title.endswith("MLP on Digits")
     assert [line.split()[0] for line in costs.splitlines()[3:]] == ["CLD", "Random"]
     assert max(map(len, out.splitlines())) <= 120
     assert (tmp_path / "runs" / "pareto.png").stat().st_size > 20_000

@@ -118,6 +118,24 @@ def test_every_term_is_what_its_formula_says(name, protocol):
         assert cost.storage_bytes == 4 * value_of(cost.storage_text, SMALL, symbols)
 
 
+@pytest.mark.parametrize("protocol", ["paper", "here"])
+def test_tap_costs_its_own_training_and_two_passes(protocol):
+    cost = cost_of(methods.parse("TAP:epochs=6"), SMALL, protocol)
+    by_stage = {term.stage: (term.forward, term.backward) for term in cost.terms}
+    assert by_stage["proxy"] == (110 * 6, 110 * 6)
+    assert by_stage["score"] == (2 * 1000, 0)
+    assert cost.selection_flops == 3 * 110 * 6 * 3.0 + 2 * 1000 * 3.0
+    assert cost.formula.startswith("3 Q T_own f + 2 N f + 3 k T f_large")
+
+
+def test_fields_of_the_input_methods_set_their_sweeps():
+    for protocol in ("paper", "here"):
+        curvature = cost_of(methods.parse("SloCurv:probes=4"), SMALL, protocol)
+        assert {term.forward for term in curvature.terms if term.stage == "score"} == {5 * 1000}
+        boundary = cost_of(methods.parse("BoundarySet-CCS:cap=9"), SMALL, protocol)
+        assert {term.forward for term in boundary.terms if term.stage == "score"} == {9 * 1000}
+
+
 def test_a_scenario_by_hand():
     epochs = {"T": 3, "T_proxy": 5, "T_early": 1, "T_proxy_early": 4, "T_first": 2}
     s = dataclasses.replace(SMALL, N=100, Q=10, k=20, f_proxy=2, f_large=7, **epochs)

@@ -204,7 +204,7 @@ def test_sizes_follow_each_other(tmp_path):
     sizes = [
         data.load(
             "ImageFolder", data_path=tmp_path, workers=0, image_size=a, resize=b
-        ).train.readers._files.crops
+        ).train.readers.files.crops
         for a, b in ((None, None), (112, None), (112, 112), (None, 300))
     ]
     assert sizes == [Crops(224, 256), Crops(112, 128), Crops(112, 112), Crops(224, 300)]

@@ -148,10 +148,11 @@ class TestWaiting:
     def setup(self, tmp_path, *selection, **options):
         harness = runner(tmp_path, grid(*selection, seeds=(0, 1), fractions=(0.1, 0.5), **options))
         states = proxy_states(harness.plan, harness.runtime, harness.plan.cells)
-        return harness.plan.cells, [state.task for state in states]
+        return harness.plan, [state.task for state in states]
 
     def test_alone_seed_by_seed_in_the_order_of_the_plan(self, tmp_path):
-        cells, proxies = self.setup(tmp_path, "Random", "CLD")
+        plan, proxies = self.setup(tmp_path, "Random", "CLD")
+        cells = plan.cells
         waiting = Waiting(cells, proxies, longest_first=False)
         order = []
         while waiting:
@@ -162,8 +163,8 @@ class TestWaiting:
         assert order == [proxies[0], *cells[:4], proxies[1], *cells[4:]]
 
     def test_side_by_side_proxies_first_then_large_cells_and_none_before_its_proxy(self, tmp_path):
-        cells, proxies = self.setup(tmp_path, "CLD", "Full", "EL2N:repeats=2")
-        waiting = Waiting(cells, proxies, longest_first=True)
+        plan, proxies = self.setup(tmp_path, "CLD", "Full", "EL2N:repeats=2")
+        waiting = Waiting(plan.cells, proxies, longest_first=True)
         assert [waiting.next() for _ in proxies] == proxies
         assert waiting.next().method.name == "Full"
         assert waiting.next().method.name == "Full"

@@ -75,7 +75,7 @@ def test_imagenet(tmp_path, named):
     assert rates(recipe, 4_000) == {0: 0.1, 30: 0.01, 60: 0.001}
     assert (recipe.nesterov, recipe.momentum, recipe.weight_decay) == (True, 0.9, 1e-4)
     assert recipe.augment
-    assert data.train.readers._files.crops == Crops(224, 256)
+    assert data.train.readers.files.crops == Crops(224, 256)
     assert recipe.precision == "fp32"
     assert spec.val_fraction == (0.1 if named else 0.01)
     assert (spec.proxy_net, spec.nets) == ("ResNet18", ("ResNet18",))

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import proxy_of
+from helpers import last_layer_network, proxy_of
 from small_grids import grid, runner
 from tiny import images
 
@@ -63,25 +63,29 @@ def a_run(n: int, features: int, classes: int, epochs: int = 20) -> ProxyRun:
         return np.abs(rng.standard_normal(shape)).astype(np.float32)
 
     q = n // 10
+    ids, labels, drawn = np.arange(n), np.arange(n) % classes, noise(n, features)
+    network = last_layer_network(drawn, labels, ids, noise(classes, features), noise(classes))
     return ProxyRun(
-        ids=np.arange(n),
-        labels=np.arange(n) % classes,
+        ids=ids,
+        labels=labels,
         num_classes=classes,
         val_ids=n + np.arange(q),
         val_labels=np.arange(q) % classes,
         trajectories={("online", signal): noise(epochs + 1, n) for signal in TRAJECTORIES}
         | {("post_epoch", Signal.LOSS): noise(epochs + 1, n)},
         val_trajectories={Signal.LOSS: noise(epochs + 1, q)},
-        final={Signal.FEATURES: noise(n, features), Signal.LOGITS: noise(n, classes)},
+        final={Signal.FEATURES: drawn, Signal.LOGITS: noise(n, classes)},
         val_final={Signal.FEATURES: noise(q, features), Signal.LOGITS: noise(q, classes)},
         spec={"identity": {"seed": 0}},
         device=CPU,
+        network=network,
+        own=ProxyRun(ids[:q], labels[:q], classes, network=network),
     )  # fmt: skip
 
 
 SIZES = (5000, 512, 2)  # N, D, C
 WHOLE = "Glister:class_balanced=false"
-BLOCKED = ("D2", "D2:neighbors=20,symmetric=true", "D2:graph=global", "Glister", WHOLE)
+BLOCKED = ("D2", "D2:neighbors=20,symmetric=true", "D2:graph=global", "Glister", WHOLE, "Cal", "InfoMax")
 
 
 @pytest.fixture(scope="module")
@@ -200,8 +204,10 @@ def test_a_disk_that_is_too_small_is_refused(tmp_path, monkeypatch):
     data = images()
     spec = grid("CLD", seeds=(0, 1))
     n, q, width = 72, 18, preflight.head_width(runner(tmp_path, spec, data).plan)
-    # 6 online trajectories and 1 post_epoch of the candidates, 1 of the validation rows; logits and features
-    size = 2 * 4 * ((7 * n + q) * 5 + (n + q) * (3 + width))
+    # 6 online trajectories and 1 post_epoch of the candidates, 1 of the validation rows; logits and features;
+    # the weights of 64 inputs, the hidden layer and 3 classes
+    weights = (64 + 1) * width + (width + 1) * 3
+    size = 2 * 4 * ((7 * n + q) * 5 + (n + q) * (3 + width) + weights)
     monkeypatch.setattr(preflight, "free_disk", lambda folder: size - 1)
     with pytest.raises(
         UsageError, match=r"recording 2 proxy runs needs about .* of disk, .*--signals needed"
@@ -209,8 +215,9 @@ def test_a_disk_that_is_too_small_is_refused(tmp_path, monkeypatch):
         runner(tmp_path, spec, data).run()
     monkeypatch.setattr(preflight, "free_disk", lambda folder: size)
     assert {row.status for row in runner(tmp_path, spec, data).run()} == {"ok"}
-    written = sum(path.stat().st_size for path in tmp_path.glob("proxies/*/*.npy"))
-    assert size < written < size + 128 * 2 * (8 + 4) + 1  # headers of 128 bytes
+    files = [*tmp_path.glob("proxies/*/*.npy"), *tmp_path.glob("proxies/*/weights.npz")]
+    written = sum(path.stat().st_size for path in files)
+    assert size < written < size + 128 * 2 * (8 + 4) + 2 * 4 * 512  # headers of 128 bytes, more in an .npz
     monkeypatch.setattr(preflight, "free_disk", lambda folder: 0)  # what is stored needs none
     assert runner(tmp_path, grid("CLD", "AUM", seeds=(0, 1)), data).run()
 

@@ -62,14 +62,14 @@ def test_text_ids_and_labels_class_means_and_no_classes(tmp_path):
     text = {**ARRAYS, "ids": names, "train_labels": np.array(["b", "a", "c"])[LABELS],
             "val_labels": np.array(["b", "a", "c"])[VAL_LABELS]}  # fmt: skip
     run = read_logs(write(tmp_path, text, "npz"))
-    assert run.own.class_names == ("a", "b", "c")
+    assert run.log.class_names == ("a", "b", "c")
     expected = CLD().score(ProxyRun.from_losses(**ARRAYS))
     np.testing.assert_allclose(CLD().score(run), expected, atol=1e-12)
     means = np.stack([VAL[:, c == VAL_LABELS].mean(axis=1) for c in range(C)], axis=1)
     by_class = {"train_losses": LOSSES, "train_labels": LABELS, "val_losses": means}
     np.testing.assert_allclose(CLD().score(read_logs(write(tmp_path, by_class, "npz"))), expected, atol=1e-6)
     free = {"train_losses": LOSSES, "val_losses": VAL}
-    assert not read_logs(write(tmp_path, free, "folder")).own.has_classes
+    assert not read_logs(write(tmp_path, free, "folder")).log.has_classes
 
 
 def test_logits_serve_every_method(tmp_path):

@@ -127,7 +127,7 @@ def test_a_disk_that_fails_leaves_the_epochs_before(tmp_path, monkeypatch, mode,
             return
         with pytest.raises(OSError, match="No space"):
             recorder.end_epoch()
-    assert read_logs(tmp_path).own.has_classes
+    assert read_logs(tmp_path).log.has_classes
     assert LogFolder(tmp_path).epochs == 3
     recorder.end_epoch()  # there is room again
     log(recorder, 4, T)

@@ -81,7 +81,7 @@ def test_two_ranks_make_one_log(tmp_path):
             )
         np.testing.assert_allclose(run.val_class_means(), expected.val_class_means(), rtol=1e-6)
         np.testing.assert_array_equal(run.labels, LABELS)
-    assert run.own.name_of(run.ids).tolist() == NAMES.tolist()
+    assert run.log.name_of(run.ids).tolist() == NAMES.tolist()
     from methods.cld import CLD
 
     one_pass = read_logs(tmp_path / "one_pass")

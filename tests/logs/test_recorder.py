@@ -124,9 +124,9 @@ def test_text_ids_and_text_labels():
             recorder.end_epoch()
     for recorder in (given, learned):
         run = recorder.run()
-        assert run.own.name_of(run.ids).tolist() == list(names if recorder is given else sorted(names))
-        assert run.own.class_names == ("cat", "dog")
-        of = dict(zip(run.own.name_of(run.ids), CLD().score(run), strict=True))
+        assert run.log.name_of(run.ids).tolist() == list(names if recorder is given else sorted(names))
+        assert run.log.class_names == ("cat", "dog")
+        of = dict(zip(run.log.name_of(run.ids), CLD().score(run), strict=True))
         plain = CLD().score(ProxyRun.from_losses(TRAIN, 1 - LABELS, VAL, 1 - VAL_LABELS))
         np.testing.assert_allclose([of[name] for name in names], plain, atol=1e-12)
     given.log(names.tolist(), TRAIN[0], labels=["dog", "cat", "dog", "cow", "dog"])
@@ -142,7 +142,7 @@ def test_without_classes_there_is_one_validation_trajectory():
         recorder.log_val(val)
         recorder.end_epoch()
     run = recorder.run()
-    assert not run.own.has_classes
+    assert not run.log.has_classes
     plain = ProxyRun.from_losses(TRAIN, LABELS, VAL, VAL_LABELS)
     np.testing.assert_allclose(CLD().score(run), CLD(trajectory="global").score(plain), atol=1e-12)
 
@@ -236,7 +236,7 @@ def test_missing_and_repeated_samples_are_counted_and_said():
     with pytest.warns(UserWarning, match="3 of 6 epochs") as said:
         run = recorder.run()
     assert len(said) == 2
-    assert run.own.notes == recorder.notes
+    assert run.log.notes == recorder.notes
     expected = TRAIN.copy()
     expected[::2, 3] = np.nan
     np.testing.assert_array_equal(run.trajectory(Signal.LOSS, "online"), expected)
@@ -267,7 +267,7 @@ def test_one_pass_keeps_the_scores_and_no_log(tmp_path):
             recorder.end_epoch()
     for run in (*(recorder.run() for recorder in passed), read_logs(tmp_path / "log")):
         assert not run.trajectories
-        assert set(run.own.scores) == {
+        assert set(run.log.scores) == {
             "CLD",
             "AUM",
             "AUM:of=probability",

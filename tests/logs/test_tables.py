@@ -52,8 +52,8 @@ def reader(request, monkeypatch):
 def check(run: ProxyRun, *, text: bool = False) -> None:
     """The run is that of the arrays in `tables`."""
     if text:
-        assert run.own.name_of(run.ids).tolist() == [f"img/{i:03}.png" for i in np.sort(IDS)]
-        assert run.own.class_names == ("cat", "dog", "eel")
+        assert run.log.name_of(run.ids).tolist() == [f"img/{i:03}.png" for i in np.sort(IDS)]
+        assert run.log.class_names == ("cat", "dog", "eel")
     else:
         np.testing.assert_array_equal(run.ids, np.sort(IDS))
     np.testing.assert_array_equal(run.labels, LABELS[ORDER])
@@ -129,7 +129,7 @@ def test_columns_of_other_names_and_without_split_or_label(tmp_path, reader):
     plain = [row[:2] + row[4:5] for row in rows() if row[2] == "train"]
     path.write_text(csv_text(plain, ["id", "epoch", "loss"]))
     run = read_logs(path)
-    assert not run.own.has_classes
+    assert not run.log.has_classes
     np.testing.assert_allclose(run.trajectory(Signal.LOSS, "online"), LOSSES[:, ORDER], rtol=1e-6)
     unlabelled = [[*row[:3], *row[4:5]] for row in rows()]
     path.write_text(csv_text(unlabelled, ["id", "epoch", "split", "loss"]))
@@ -154,7 +154,7 @@ def test_ids_far_apart_padded_and_negative(tmp_path, reader):
     assert read_logs(path).ids[0] == 10**12 + IDS.min() * 10**9
     path.write_text(csv_text([[f"{row[0]:05}", *row[1:]] for row in rows()]))
     run = read_logs(path)
-    assert run.own.name_of(run.ids)[0] == f"{IDS.min():05}"
+    assert run.log.name_of(run.ids)[0] == f"{IDS.min():05}"
     path.write_text(csv_text([[-1 - row[0], *row[1:]] for row in rows()]))
     with pytest.raises(UsageError, match="is negative"):
         read_logs(path)
@@ -261,7 +261,7 @@ def test_gaps_and_repeats_where_they_are_asked_for(tmp_path, reader):
     assert np.isnan(losses[0, place[IDS[2]]])
     assert losses[0, place[IDS[4]]] == 9.5
     assert np.isnan(losses).sum() == 2
-    assert run.own.notes == (
+    assert run.log.notes == (
         "2 of 65 losses are missing: samples are scored at what they have",
         "1 train losses came again in their epoch: the last counts",
     )

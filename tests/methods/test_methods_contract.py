@@ -12,9 +12,10 @@ from helpers import full_run, labels_of, permuted
 
 import methods
 from deepcore.common.checks import MissingSignal
-from deepcore.proxy.signals import FINAL
+from deepcore.proxy.signals import TRAJECTORIES, Signal
 from deepcore.selection.budget import Budget, class_quotas
 from deepcore.selection.method import MODES, ScoreMethod
+from deepcore.selection.recall_quotas import recall_counts, recall_quotas
 from deepcore.selection.samplers import SAMPLERS
 from deepcore.selection.selection import Selection
 
@@ -107,7 +108,9 @@ def test_constant_scores(name):
 @pytest.mark.parametrize("name", methods.METHODS)
 def test_missing_signal_is_named(name):
     method = methods.get(name)()
-    bare = dataclasses.replace(RUN, trajectories={}, final={}, val_trajectories={}, val_final={})
+    bare = dataclasses.replace(
+        RUN, trajectories={}, final={}, val_trajectories={}, val_final={}, network=None, own=None
+    )
     budget = Budget.of(0.2, 60)
     if not method.needs and not method.needs_val:
         method.select(bare, budget, np.random.default_rng(0))
@@ -134,6 +137,7 @@ def test_what_it_needs_is_enough(name):
                 final={s: a for s, a in RUN.final.items() if s in stored},
                 val_trajectories={s: a for s, a in RUN.val_trajectories.items() if s in stored_val},
                 val_final={s: a for s, a in RUN.val_final.items() if s in stored_val},
+                network=RUN.network if Signal.WEIGHTS in stored else None,
             )
             resolved.select(lean, Budget.of(0.1, 60), np.random.default_rng(0))
 
@@ -166,7 +170,7 @@ def with_rows(run, touch, rng):
 @pytest.mark.parametrize("text", [*SELECTING, *TEXTS])
 def test_it_reads_the_checkpoints_it_is_billed_for(text, fraction):
     method = methods.parse(text).resolve(fraction)
-    if method.needs <= set(FINAL):
+    if not method.needs & set(TRAJECTORIES) or method.own_run is not None:
         return
     read = {t for rows in method.rows_read(40) for t in rows}
     rng = np.random.default_rng(5)
@@ -217,7 +221,11 @@ def test_any_score_with_any_sampler(name, sampler):
         run = RUNS[pool]
         chosen = pick(method, run, 0.37)
         k = Budget.of(0.37, len(run.ids)).k
-        np.testing.assert_array_equal(classes_of(run, chosen), class_quotas(run.labels, k, run.num_classes))
+        quotas = class_quotas(run.labels, k, run.num_classes)
+        if sampler == "drop":
+            counts = recall_counts(run.val_final[Signal.LOGITS], run.val_labels, run.num_classes)
+            quotas = recall_quotas(run.labels, k, *counts)
+        np.testing.assert_array_equal(classes_of(run, chosen), quotas)
         order = np.random.default_rng(1).permutation(len(run.ids))
         np.testing.assert_array_equal(pick(method, permuted(run, order), 0.37).rows, chosen.rows)
 

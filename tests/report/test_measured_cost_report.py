@@ -67,7 +67,7 @@ def test_tables_fit_into_120_columns(rows, report):
 
 def test_a_line_per_method_and_fraction_and_a_table_per_net(rows):
     text = measured_report(rows)
-    assert text.count("Measured cost of a coreset for") == 2
+    assert text.count("Measured cost in MFLOPs") == 2
     lines = measured_report(of_net(rows)).splitlines()
     assert "MLP on tiny" in lines[0]
     start = next(i for i, line in enumerate(lines) if line.startswith("---"))
@@ -78,7 +78,7 @@ def test_a_line_per_method_and_fraction_and_a_table_per_net(rows):
     ]
     bill = next(b for b in measured_costs(of_net(rows)) if (b.method, b.fraction) == ("CLD", 0.2))
     values = [bill.alone, bill.shared, bill.marginal, bill.target, bill.total]
-    unit = {"k": 1e3, "M": 1e6, "G": 1e9}[re.search(r": (.)FLOPs", lines[0])[1]]
+    unit = {"k": 1e3, "M": 1e6, "G": 1e9}[re.search(r" (.)FLOPs", lines[0])[1]]
     assert [float(x) for x in body[2][2:7]] == pytest.approx([v / unit for v in values], rel=1e-3)
     assert float(body[2][7]) == pytest.approx(100 * bill.total / bill.full, abs=0.06)
     assert body[2][-1] == str(bill.pays_after)
@@ -147,12 +147,12 @@ def test_figures_of_a_run(rows, tmp_path):
     stems = [f"pareto-{net}-f{f}" for net in ("MLP", "LeNet") for f in ("0.2", "0.5")]
     assert [path.name for path in written] == [s + suffix for s in stems for suffix in (".png", ".svg")]
     drawn = (tmp_path / "pareto-MLP-f0.5.svg").read_text()
-    for text in ("Random", "EL2N", "training on everything: ", "50% coreset", "over 2 seeds"):
+    for text in ("Random", "EL2N", "training on all data: ", "50% coreset", "over 2 seeds"):
         assert text in drawn
     assert written[0].stat().st_size > 20_000
     one = pareto_files([r for r in of_net(rows) if r.fraction == 0.5 and r.seed == 0], tmp_path / "one")
     assert [path.name for path in one] == ["pareto.png", "pareto.svg"]
     text = (tmp_path / "one" / "pareto.svg").read_text()
     assert "over 1 seed." in text
-    assert "training on everything: " not in text
+    assert "training on all data: " not in text
     assert pareto_files([r for r in rows if r.method == "Full"], tmp_path / "none") == []

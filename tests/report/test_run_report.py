@@ -81,8 +81,8 @@ def test_the_page_stands_alone(run):
     assert text.count("<svg") == 2  # one figure, wide and narrow
     seen = " ".join(page.text)
     for words in (
-        "tiny: 3 selection methods", "3 seeds", "What can be said", "Rank correlation of scores", "Costs",
-        "72 in each seed's train pool", "4 epochs, batch 16, SGD, lr 0.05", "recorded post_epoch",
+        "tiny: 3 selection methods", "3 seeds", "Findings", "Rank correlation of scores", "Costs",
+        "72 in each seed", "4 epochs, batch 16, SGD, lr 0.05", "reads post_epoch recordings",
         "RS2 is not a selection", rows[0].provenance["torch"], rows[0].measured["finished"][:10],
     ):  # fmt: skip
         assert words in seen, words
@@ -127,7 +127,7 @@ def test_the_caption_speaks_of_what_is_drawn(run, tmp_path):
         assert words in caption(run[2])
     few = runner(tmp_path, grid("AUM", "Random"))  # one seed: no intervals; no reference
     assert caption(write_report(few.plan, few.runtime.folder, few.run())) == (
-        "Test accuracy after the last step: mean, and one sample standard deviation over seeds."
+        "Test accuracy after the last step: mean and one sample standard deviation over seeds."
     )
 
 
@@ -182,7 +182,7 @@ def test_the_recipe_and_the_methods_in_words():
     assert sections["Notes of the selections"].points == ["A, 1%, seed 0: said"]
     assert recipe(first.target_recipe) == (
         "3 epochs, batch 16, SGD, lr 0.05, momentum 0.9 (Nesterov), weight decay 0.0005, MultiStepLR "
-        "(milestones 0.5, 0.75 of the length; gamma 0.1), not augmented, fp32"
+        "(milestones 0.5, 0.75 of the length; gamma 0.1), no augmentation, fp32"
     )
     adam = {**first.target_recipe, "optimizer": "Adam", "scheduler": "CosineAnnealingLR", "steps": 9}
     assert recipe(adam).startswith(

@@ -127,3 +127,36 @@ def test_bad_features_are_named():
         nearest_neighbours(np.zeros(3, dtype=np.float32), 1)
     with pytest.raises(UsageError, match="neighbors is 0"):
         nearest_neighbours(np.zeros((3, 1), dtype=np.float32), 0)
+
+
+def slow_neighbours_of(queries, features, count):
+    a, b = (np.asarray(x, dtype=np.float64) for x in (queries, features))
+    distances = np.sqrt(((a[:, None] - b[None]) ** 2).sum(axis=-1))
+    order = np.argsort(distances, axis=1, kind="stable")[:, :count]
+    return order, np.take_along_axis(distances, order, axis=1)
+
+
+@pytest.mark.parametrize("levels", [2, 4, None])
+@pytest.mark.parametrize("count", [1, 5, 50])
+def test_queries_have_neighbours_among_the_rows(levels, count):
+    """With `levels` a grid full of ties and of queries that are equal to rows: those are no exception."""
+    rng = np.random.default_rng(7)
+    a, b = (rng.normal(size=(n, 3)) if levels is None else rng.integers(0, levels, (n, 3)) for n in (23, 40))
+    queries, features = a.astype(np.float32), b.astype(np.float32)
+    expected, lengths = slow_neighbours_of(queries, features, min(count, 40))
+    for block_bytes in (512, 1 << 20):
+        indices, distances = nearest_neighbours(features, count, queries=queries, block_bytes=block_bytes)
+        np.testing.assert_array_equal(indices, expected)
+        np.testing.assert_allclose(distances, lengths, rtol=1e-13, atol=0)
+
+
+def test_queries_far_from_the_rows():
+    rng = np.random.default_rng(8)
+    features, queries = rng.normal(size=(30, 4)).astype(np.float32), 1e4 + rng.normal(size=(9, 4))
+    expected, _ = slow_neighbours_of(queries, features, 3)
+    np.testing.assert_array_equal(nearest_neighbours(features, 3, queries=queries)[0], expected)
+    indices, distances = nearest_neighbours(features[:1], 3, queries=features[:2])
+    assert indices.tolist() == [[0], [0]]
+    assert distances[0].tolist() == [0.0]
+    with pytest.raises(UsageError, match="features of 1 rows are not finite"):
+        nearest_neighbours(features, 3, queries=np.full((1, 4), np.nan))

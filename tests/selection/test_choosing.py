@@ -165,9 +165,7 @@ def test_apply_to_frames_and_hugging_face(library):
 
 def test_what_apply_refuses():
     chosen = deepcore.select(run_of(ids=np.arange(N) + 100), CLD(), size=5)
-    with pytest.raises(
-        UsageError, match=r"is no row of a data set of 60 .5 such ids.: if ids"
-    ):
+    with pytest.raises(UsageError, match=r"is no row of a data set of 60 .5 such ids.: if ids"):
         chosen.apply(np.arange(N))
     np.testing.assert_array_equal(chosen.apply(np.arange(N), ids=np.arange(N) + 100), chosen.rows - 100)
     with pytest.raises(UsageError, match="59 ids for a data set of 60 rows"):
@@ -180,8 +178,8 @@ def test_what_apply_refuses():
 
 def test_finished_scores_serve_select():
     run = run_of()
-    own = dataclasses.replace(run.own, scores={"CLD": CLD().score(run)})
-    finished = dataclasses.replace(run, trajectories={}, val_trajectories={}, own=own)
+    own = dataclasses.replace(run.log, scores={"CLD": CLD().score(run)})
+    finished = dataclasses.replace(run, trajectories={}, val_trajectories={}, log=own)
     np.testing.assert_array_equal(
         deepcore.select(finished, CLD(), per_class=2).rows, deepcore.select(run, CLD(), per_class=2).rows
     )

@@ -1,4 +1,4 @@
-"""Tables of the published rows that no single run prints: label noise at two rates, what scores look at."""
+"""Large tables of the published rows that no run prints: flipped labels, and properties of the scores."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from deepcore.report.text_table import TextTable
 NOTHING = "-"
 
 
-def noise_sheet(published: Published, rate: int) -> TextTable:
-    """One line per selection: what its score tells, what it keeps, how accurate its coresets are."""
+def flipped_table(published: Published, rate: int) -> TextTable:
+    """Each selection with `rate` percent of the labels flipped: detection, flipped rows kept, accuracy."""
     head = published.noise[rate]
     records = {(r["method"], r["fraction"]): r for r in noise_table(head.rows).records}
     lines = []
@@ -35,8 +35,8 @@ def noise_sheet(published: Published, rate: int) -> TextTable:
     headers = (
         "method",
         "AUROC",
-        "flipped score",
-        *(f"flipped % of {a}" for a in at),
+        "flipped rows score",
+        *(f"flipped rows in the {a} kept, %" for a in at),
         *(f"accuracy at {a}" for a in at),
     )
     n = min(entry.accuracy.n for c in head.comparisons for entry in c.entries)
@@ -56,15 +56,15 @@ def marked(entry: Entry) -> str:
 def study_value(
     published: Published, method: str, measure: str, fraction: float | None = None
 ) -> float | None:
-    """Mean over seeds of a measure; None where there is none."""
+    """Mean over seeds of a measure of the score study; None where the study has no value."""
     values = [
         f.value for f in published.study if (f.method, f.measure, f.fraction) == (method, measure, fraction)
     ]
     return statistics.mean(values) if values else None
 
 
-def study_sheet(published: Published) -> TextTable:
-    """One line per selection method of the fashion grid."""
+def scores_table(published: Published) -> TextTable:
+    """The score study: one line per selection method of the fashion grid."""
 
     def shown(form: str, *key: object) -> str:
         value = study_value(published, *key)
@@ -75,10 +75,10 @@ def study_sheet(published: Published) -> TextTable:
         "ρ first drop": lambda m: shown("+.2f", m, "rho_first_drop"),
         "ρ last loss": lambda m: shown("+.2f", m, "rho_last_loss"),
         "first step": lambda m: shown(".2f", m, "first_step"),
-        "kept at 1%: EL2N": lambda m: shown(".0f", m, "kept_el2n", 0.01),
-        "at 10%: EL2N": lambda m: shown(".0f", m, "kept_el2n", 0.1),
-        "at 10%: last loss": lambda m: shown(".0f", m, "kept_last_loss", 0.1),
-        "at 10%: also kept by CLD": lambda m: shown(".0%", m, "in_cld", 0.1),
+        "EL2N percentile, 1% kept": lambda m: shown(".0f", m, "kept_el2n", 0.01),
+        "EL2N percentile, 10% kept": lambda m: shown(".0f", m, "kept_el2n", 0.1),
+        "last loss percentile, 10% kept": lambda m: shown(".0f", m, "kept_last_loss", 0.1),
+        "also kept by CLD, 10% kept": lambda m: shown(".0%", m, "in_cld", 0.1),
     }
     lines = tuple(
         (method, *(column(method) for column in columns.values()))
@@ -86,6 +86,5 @@ def study_sheet(published: Published) -> TextTable:
     )
     counts = [len({f.seed for f in published.study if f.method == method}) for method, *_ in lines]
     seeds = f"{min(counts)} to {max(counts)}" if min(counts) < max(counts) else f"{max(counts)}"
-    return TextTable(
-        f"What scores look at and selections keep: Fashion-MNIST, {seeds} seeds", ("method", *columns), lines
-    )
+    title = f"What scores measure and which rows selections keep: Fashion-MNIST, {seeds} seeds"
+    return TextTable(title, ("method", *columns), lines)

@@ -1,0 +1,98 @@
+"""InfoMax: scores without redundancy."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+from helpers import full_run, labels_of
+from oracle_scores import best_subset, information, similar
+
+import methods
+from deepcore.common.checks import UsageError
+from deepcore.proxy.signals import Signal
+from deepcore.selection.budget import Budget
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # twelve epochs: parameters are reduced
+
+
+def scaled(scores, keep="highest"):
+    better = scores if keep == "highest" else scores.max() - scores
+    return (better - better.min()) / (better.max() - better.min())
+
+
+def pick(run, fraction=0.3, **fields):
+    method = methods.get("InfoMax")(**fields)
+    return method.select(run, Budget.of(fraction, len(run.ids)), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("weight", [0.3, 2.0])
+def test_objective_is_that_of_the_definition(weight):
+    run = full_run(labels_of(12, 8), epochs=6)
+    chosen = pick(run, weight=weight, class_balanced=False)
+    scores = scaled(methods.get("EL2N")().score(run))
+    np.testing.assert_allclose(chosen.scores, scores, rtol=1e-12)
+    features = run.final_array(Signal.FEATURES).astype(np.float64)
+    edges = similar(features, run.ids, 5)
+    x = np.isin(run.ids, chosen.rows).astype(float)
+    value = information(x, scores, edges, weight)
+    reached, kept = map(float, re.findall(r"[-\d.e]+(?=,|$)", chosen.notes[0]))
+    assert kept == pytest.approx(value, rel=1e-5)
+    best = best_subset(scores, edges, weight, len(chosen.rows))
+    top = np.isin(np.arange(20), np.argsort(-scores)[:6]).astype(float)
+    by_score = information(top, scores, edges, weight)
+    assert value >= by_score - 1e-9
+    assert value >= best - 0.1 * abs(best)
+    assert value >= reached - 1e-5
+
+
+def test_without_redundancy_it_is_the_score():
+    run = full_run(labels_of(25, 15), epochs=6)
+    for of in ("el2n", "aum", "cld", "dual"):
+        cls = {"el2n": "EL2N", "aum": "AUM", "cld": "CLD", "dual": "DUAL"}[of]
+        fields = {"sampling": "top"} if of == "dual" else {}
+        alone = methods.get(cls)(**fields).select(run, Budget.of(0.3, 40), np.random.default_rng(0))
+        assert set(pick(run, of=of, weight=0.0).rows.tolist()) == set(alone.rows.tolist())
+
+
+def test_copies_are_avoided():
+    """Every row twice: with redundancy hardly a pair is kept, without it the pairs of high score are."""
+    run = full_run(labels_of(9, 11), epochs=6)
+    double = np.repeat(np.arange(10), 2)
+    twice = {key: a[:, double] for key, a in run.trajectories.items()}
+    final = {s: a[double] for s, a in run.final.items()}
+    run = dataclasses.replace(run, trajectories=twice, final=final)
+
+    def pairs(chosen):
+        return len(chosen.rows) - len(set((np.searchsorted(run.ids, chosen.rows) // 2).tolist()))
+
+    assert pairs(pick(run, 0.4, weight=0.0, class_balanced=False)) == 4
+    assert pairs(pick(run, 0.4, weight=2.0, class_balanced=False)) <= 1
+
+
+def test_features_of_zero_resemble_nothing():
+    run = full_run(labels_of(12, 10), epochs=6)
+    features = np.array(run.final_array(Signal.FEATURES))
+    features[::2] = 0.0
+    run = dataclasses.replace(run, final={**run.final, Signal.FEATURES: features})
+    method = methods.get("InfoMax")()
+    objective = method.objective(run, np.arange(22), np.ones(22))
+    zero = (features == 0).all(axis=1)
+    assert not objective.similarities[zero[objective.sources] | zero[objective.targets]].any()
+    assert objective.similarities.any()
+    assert len(pick(run).rows) == 7
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"of": "el2m"}, "did you mean el2n"),
+        ({"weight": -1}, "weight is -1"),
+        ({"neighbors": 0}, "neighbors"),
+    ],
+)
+def test_bad_fields(fields, message):
+    with pytest.raises(UsageError, match=message):
+        methods.get("InfoMax")(**fields)
