@@ -7,11 +7,11 @@ import sys
 from collections.abc import Callable
 
 
-def exit_status(work: Callable[[], int], folder: str) -> int:
+def exit_status(work: Callable[[], int], folder: str | None) -> int:
     """Run `work` and return its exit status; turn errors into a status and a line on stderr.
 
     2 means bad input or a failing disk, 130 Ctrl-C, 141 a closed output pipe. The message names `folder`,
-    where finished work is kept.
+    where finished work is kept; None where a command keeps nothing.
     """
     from deepcore.common.checks import DeepcoreError
 
@@ -26,8 +26,14 @@ def exit_status(work: Callable[[], int], folder: str) -> int:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
-        print(f"error: {error.strerror or error}{where}; finished rows are kept in {folder}", file=sys.stderr)
+        kept = f"; finished rows are kept in {folder}" if folder else ""
+        print(f"error: {error.strerror or error}{where}{kept}", file=sys.stderr)
     except KeyboardInterrupt:
-        print(f"stopped; the same command goes on from {folder}", file=sys.stderr)
+        print(f"stopped; the same command goes on from {folder}" if folder else "stopped", file=sys.stderr)
         return 130
     return 2
+
+
+def say(line: str) -> None:
+    """A line for the person, beside what goes to standard output."""
+    print(line, file=sys.stderr, flush=True)

@@ -118,7 +118,7 @@ def one_pass_run(
         has_initial=False,
         modes_agree=True,
     )
-    log = dataclasses.replace(
+    own = dataclasses.replace(
         run.log,
         names=names,
         class_names=tuple(class_names),
@@ -128,4 +128,4 @@ def one_pass_run(
         summaries=scores.summaries(),
         notes=notes,
     )
-    return dataclasses.replace(run, log=log)
+    return dataclasses.replace(run, log=own)

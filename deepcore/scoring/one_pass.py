@@ -13,7 +13,7 @@ last loss have the type of the losses.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -103,6 +103,20 @@ class CLDStream:
             np.divide(comoment, spare, out=scores[block])
         return np.clip(scores, -1.0, 1.0, out=scores)
 
+    def state(self) -> dict[str, np.ndarray]:
+        """Everything that `update` changes, by name, for a file; read, not to be written."""
+        parts = {"sample": self._samples, "class": self._classes}
+        held = {f"{name}_{key}": a for name, part in parts.items() for key, a in part.state().items()}
+        return {**held, "products": self._products, "count": np.array(self._count)}
+
+    def load(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on from `state`; KeyError or ValueError where it is not of such a stream."""
+        self._samples.load({key: state[f"sample_{key}"] for key in _Trajectories.KEPT})
+        self._classes.load({key: state[f"class_{key}"] for key in _Trajectories.KEPT})
+        if state["products"].shape != self._products.shape:
+            raise ValueError(f"a state of {state['products'].shape} samples")
+        self._products, self._count = state["products"].copy(), int(state["count"])
+
 
 class _Watched(NamedTuple):
     """Trajectories of a block that may turn out not to vary."""
@@ -115,6 +129,8 @@ class _Watched(NamedTuple):
 
 class _Trajectories:
     """What is kept of M loss trajectories."""
+
+    KEPT = ("first", "last", "shift", "squares", "watched", "low", "high", "largest")
 
     def __init__(self, size: int) -> None:
         self._first, self._last = np.zeros((2, size), np.float32)
@@ -168,6 +184,29 @@ class _Trajectories:
         kept = np.flatnonzero(np.abs(now - shift) <= bound)
         if kept.size:
             self._watched[block.start] = _Watched(at[kept], low[kept], high[kept], largest[kept])
+
+    def state(self) -> dict[str, np.ndarray]:
+        """The arrays `KEPT`; those of the watched trajectories of all blocks are joined, by their places."""
+        blocks = sorted(self._watched.items())
+        places = [start + watched.positions for start, watched in blocks]
+        joined = {"watched": np.concatenate([np.zeros(0, np.int64), *places])}
+        for key in ("low", "high", "largest"):
+            joined[key] = np.concatenate([np.zeros(0), *(getattr(watched, key) for _, watched in blocks)])
+        kept = {"first": self._first, "last": self._last, "shift": self._shift, "squares": self._squares}
+        return {**kept, **joined}
+
+    def load(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on from `state`."""
+        if state["last"].shape != self._last.shape:
+            raise ValueError(f"a state of {state['last'].shape} trajectories")
+        self._first, self._last = state["first"].copy(), state["last"].copy()
+        self._shift, self._squares = state["shift"].copy(), state["squares"].copy()
+        starts = state["watched"] // BLOCK * BLOCK
+        self._watched = {}
+        for start in np.unique(starts).tolist():
+            here = starts == start
+            ranges = (state[key][here] for key in ("low", "high", "largest"))
+            self._watched[start] = _Watched(state["watched"][here] - start, *ranges)
 
     def moments(self, block: slice, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Of a block after `count` differences: mean of x, and norm of x less its mean, infinite where d does

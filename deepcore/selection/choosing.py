@@ -116,7 +116,7 @@ def _per_class(
 
 def _restricted(run: ProxyRun, mask: np.ndarray, reads: frozenset[Signal]) -> ProxyRun:
     """Some of the candidates, with the signals that are read."""
-    log = dataclasses.replace(
+    own = dataclasses.replace(
         run.log, scores={}, summaries={name: values[mask] for name, values in run.log.summaries.items()}
     )
     return dataclasses.replace(
@@ -126,5 +126,5 @@ def _restricted(run: ProxyRun, mask: np.ndarray, reads: frozenset[Signal]) -> Pr
         trajectories={key: a[:, mask] for key, a in run.trajectories.items() if key[1] in reads},
         final={signal: a[mask] for signal, a in run.final.items() if signal in reads & set(FINAL)},
         repeats=tuple(_restricted(repeat, mask, reads) for repeat in run.repeats),
-        log=log,
+        log=own,
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 from collections.abc import Mapping
@@ -12,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from deepcore.common.files import write_bytes, write_npz
+from deepcore.common.files import write_bytes
 from deepcore.common.identity import fingerprint
 from deepcore.proxy.run import ProxyRun
 from deepcore.selection.budget import Budget
+from deepcore.selection.files import write_columns
 from deepcore.selection.method import CoresetMethod, ScoreMethod
 from deepcore.selection.ranking import rank
 from deepcore.selection.selection import Selection
@@ -80,9 +79,5 @@ def _names(paths: np.ndarray) -> np.ndarray:
 
 def _write_both(stem: Path, columns: dict[str, np.ndarray]) -> None:
     """`stem`.npz (arrays named ids, labels, ...) and `stem`.csv (a header, a line per row)."""
-    write_npz(stem.with_name(stem.name + ".npz"), **{f"{name}s": column for name, column in columns.items()})
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
-    write_bytes(stem.with_name(stem.name + ".csv"), text.getvalue().encode())
+    for suffix in (".npz", ".csv"):
+        write_columns(stem.with_name(stem.name + suffix), columns)

@@ -125,6 +125,22 @@ def test_what_reads_complete_logs_alone_refuses():
         ProxyRun.from_losses(empty, LABELS, VAL, VAL_LABELS)
 
 
+def test_a_stream_goes_on_from_its_state(monkeypatch):
+    monkeypatch.setattr("deepcore.scoring.one_pass.BLOCK", 16)
+    losses = LOSSES.copy()
+    losses[:, [3, 20, 39]] = 2.0 + 0.5 * np.arange(T)[:, None]  # watched to the end: they do not vary
+    means = np.stack([VAL[:, c == VAL_LABELS].mean(axis=1) for c in range(C)], axis=1)
+    whole, part = CLDStream(LABELS, C), CLDStream(LABELS, C)
+    for t in range(T):
+        whole.update(losses[t], means[t])
+        part.update(losses[t], means[t])
+        state = {name: array.copy() for name, array in part.state().items()}
+        part = CLDStream(LABELS, C)
+        part.load(state)
+    np.testing.assert_array_equal(part.score(), whole.score())
+    assert (part.score()[[3, 20, 39]] == 0).all()
+
+
 @pytest.mark.filterwarnings("ignore:.* epochs at hand")
 @pytest.mark.parametrize("with_gaps", [False, True])
 @pytest.mark.parametrize("initial", [False, True])
@@ -153,7 +169,7 @@ def test_running_scores_equal_those_of_the_log(with_gaps, initial):
         np.testing.assert_allclose(values, method.score(run), atol=1e-6, err_msg=name)
     losses = run.trajectory(Signal.LOSS, "online")[:30].astype(np.float64)
     np.testing.assert_allclose(running.summaries()["p_true:30"], np.nanmean(np.exp(-losses), axis=0))
-    with pytest.raises(UsageError, match=r"here: cld\..* is missing or of another log"):
+    with pytest.raises(UsageError, match="here: the scores are of another log, or damaged"):
         make().load({}, "here")
 
 

@@ -178,8 +178,8 @@ def test_what_apply_refuses():
 
 def test_finished_scores_serve_select():
     run = run_of()
-    log = dataclasses.replace(run.log, scores={"CLD": CLD().score(run)})
-    finished = dataclasses.replace(run, trajectories={}, val_trajectories={}, log=log)
+    own = dataclasses.replace(run.log, scores={"CLD": CLD().score(run)})
+    finished = dataclasses.replace(run, trajectories={}, val_trajectories={}, log=own)
     np.testing.assert_array_equal(
         deepcore.select(finished, CLD(), per_class=2).rows, deepcore.select(run, CLD(), per_class=2).rows
     )
