@@ -282,12 +282,6 @@ def test_the_main_job_runs_without_tqdm_matplotlib_and_torchvision(tmp_path, cap
     assert (tmp_path / "report.html").exists()
 
 
-def test_the_engine_never_imports_methods():
-    for path in sorted((ROOT / "deepcore").rglob("*.py")):
-        for line in path.read_text().splitlines():
-            assert not line.lstrip().startswith(("import methods", "from methods")), path
-
-
 @pytest.mark.parametrize(
     ("argv", "message"),
     [

@@ -18,7 +18,7 @@ from deepcore.common.meter import Meter
 from deepcore.nets import networks as nets
 from deepcore.proxy.run import ProxyRun
 from deepcore.proxy.signals import Signal
-from deepcore.training import evaluation
+from deepcore.training import evaluation, together
 from deepcore.training import loop as train_module
 from deepcore.training import precision as precision_module
 from deepcore.training.checkpoint import Checkpoint
@@ -107,7 +107,7 @@ def test_bf16_goes_where_fp32_goes_and_not_exactly():
 
 def test_every_pass_of_a_grid_runs_in_the_recipe_s_precision(tmp_path, monkeypatch):
     used = {"train": set(), "evaluate": set()}
-    for name, module in (("train", train_module), ("evaluate", evaluation)):
+    for name, module in (("train", together), ("evaluate", evaluation)):
         monkeypatch.setattr(module, "forward", lambda n, x, p, s=used[name]: s.add(p) or forward(n, x, p))
     (row,) = runner(tmp_path, grid("CLD", target=BF16, proxy=BF16)).run()
     assert row.status == "ok"
