@@ -204,6 +204,7 @@ def experiment(args: argparse.Namespace, data: Any) -> Any:
         val_fraction=data.val_fraction if args.val_fraction is None else args.val_fraction,
         everything=args.signals == "all",
         label_noise=LabelNoise(args.label_noise, args.label_noise_val),
+        long_tail=args.long_tail,
     )
 
 

@@ -154,6 +154,13 @@ def _compared(p: Parser) -> None:
         help="share of the validation rows' labels to flip, too (default 0)",
     )
     add(
+        "--long_tail",
+        type=float,
+        metavar="X",
+        help="cut the train pool to exponential class sizes, class 0 being X times as large as the last "
+        "(default: all rows); validation and test rows stay",
+    )
+    add(
         "--balance",
         type=yes_or_no,
         default=True,
