@@ -57,6 +57,11 @@ def run_with(args: argparse.Namespace, early: Any) -> int:
     if args.costs:
         show(costs(args))
         return 0
+    if args.power is not None:
+        from deepcore.report.power_report import power_report
+
+        show(power_report(Path(args.power), args.output))
+        return 0
     if not args.save_path:
         raise UsageError("--save_path is empty: give a folder (. is the one you are in)")
     if args.print_freq < 0:
@@ -251,7 +256,7 @@ def early_pool(args: argparse.Namespace) -> Any:
     They import what they need meanwhile: the time until the first training hardly grows.
     """
     folder, trainings = Path(args.save_path or "."), args.num_exp * len(args.selection or ["CLD"])
-    if args.list or args.costs or args.dry_run or args.cluster or args.gpu not in (None, [-1]):
+    if args.list or args.costs or args.power or args.dry_run or args.cluster or args.gpu not in (None, [-1]):
         return None
     if launched()[1] > 1:
         return None

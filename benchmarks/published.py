@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.rows_csv import from_csv
 from benchmarks.score_study import Finding
 from benchmarks.score_study import from_csv as study_from_csv
 from deepcore.analysis.comparison import Comparison, Entry, compare_rows
 from deepcore.experiment.rows import ResultRow
+from deepcore.experiment.rows_csv import from_csv
 
 RESULTS = Path(__file__).resolve().parent / "results"
 

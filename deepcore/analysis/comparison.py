@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from deepcore.analysis import stats
+from deepcore.analysis.power import Reach, reach
 from deepcore.analysis.stats import Paired, Ranks, Summary
 from deepcore.common.checks import UsageError
 from deepcore.experiment.rows import ResultRow
@@ -73,6 +74,11 @@ class Comparison:
     fraction: float | None
     entries: tuple[Entry, ...]
     baseline: str | None = None
+
+    @property
+    def reach(self) -> Reach | None:
+        """What its seeds could show of a selection beside Random; None where nothing was tested."""
+        return reach([e.to_random for e in self.entries if e.is_selection and e.to_random])
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ def test_the_record_and_its_line():
 
 
 def run(folder, *argv):
-    common = ["--dataset", "Synthetic", "--epochs", "2", "--num_exp", "1", "--fraction", "0.1"]
+    common = ["--dataset", "Synthetic", "--epochs", "4", "--num_exp", "1", "--fraction", "0.1"]
     return main.main([*common, "--save_path", str(folder), "--report", "false", *argv])
 
 
