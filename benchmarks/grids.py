@@ -96,6 +96,20 @@ def _noisy(percent: int) -> Grid:
     return Grid(f"fashion_noise{percent}", "FashionMNIST", "ConvNet", (part,), epochs=10, noise=noise)
 
 
+LONG = 164  # epochs of the paper's CIFAR recipe, for proxy and coresets alike
+# every recording of CLD, rivals not far below Random at small fractions, and all data for as many steps
+CORE = (
+    *("CLD", "CLD:initial=false", "CLD:record=online", "CLD:record=online,initial=true", "CLD:first=49"),
+    *("LTC", "Random", "CCS", "D2", "TDDS", "DynUnc", "DUAL", "Moderate", "Herding", "GraphCut"),
+    *("Full@k", "Random+Val"),
+)
+
+
+def _long(name: str, parts: tuple[Part, ...], noise: LabelNoise = CLEAN) -> Grid:
+    """Fashion-MNIST at the paper's length; the MLP makes it cheap."""
+    return Grid(f"fashion_long{name}", "FashionMNIST", "MLP", parts, epochs=LONG, noise=noise)
+
+
 _CIFAR = (0.002, 0.004, 0.006, 0.008, *(p / 100 for p in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 50, 75)))
 _IMAGENET = (0.001, 0.005, *(p / 100 for p in (1, 5, 10, 30, 40, 50, 65, 70, 75, 80, 85, 90, 95)))
 
@@ -128,6 +142,18 @@ GRIDS = {
         ),
         _noisy(10),
         _noisy(30),
+        _long(
+            "",
+            (
+                Part(CORE, (0.002, 0.01, 0.05), 10),
+                Part(CORE, (0.1,), 5),
+                Part((*SELECTIONS, *PAPER, *FURTHER, "Full"), (0.01,), 3),
+            ),
+        ),
+        _long("_large", (Part(("CLD", "CLD:record=online", "Random", "DUAL", "Full"), (0.3, 0.5, 0.75), 3),)),
+        _long("_noise10", (Part(SELECTIONS, (0.01,), 3),), LabelNoise(0.1)),
+        _long("_noise30", (Part(SELECTIONS, (0.01,), 3),), LabelNoise(0.3)),
+        _long("_noise_val", (Part(SELECTIONS, (0.01,), 3),), LabelNoise(0.0, 0.3)),
         Grid(
             "cifar100",
             "CIFAR100",
