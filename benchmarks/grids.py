@@ -30,7 +30,7 @@ REFERENCES = ("Full", "Full@k", "RS2", "ValOnly", "Random+Val")
 EVERY = (*SELECTIONS, *PAPER, *FURTHER, *REFERENCES)
 TENTHS = (0.01, 0.05, 0.1, 0.3)
 REAL = ("mnist5k", "letter", "satellite", "spam")  # of benchmarks/real_data.py
-PAPER_EPOCHS = 164
+PAPER_EPOCHS = 164  # of the CIFAR recipe, for proxy and coresets alike
 
 CLEAN = LabelNoise()
 
@@ -110,6 +110,19 @@ def _noisy(percent: int) -> Grid:
     return Grid(f"fashion_noise{percent}", "FashionMNIST", "ConvNet", (part,), epochs=10, noise=noise)
 
 
+# every recording of CLD, rivals not far below Random at small fractions, and all data for as many steps
+CORE = (
+    *("CLD", "CLD:initial=false", "CLD:record=online", "CLD:record=online,initial=true", "CLD:first=49"),
+    *("LTC", "Random", "CCS", "D2", "TDDS", "DynUnc", "DUAL", "Moderate", "Herding", "GraphCut"),
+    *("Full@k", "Random+Val"),
+)
+
+
+def _long(name: str, parts: tuple[Part, ...], noise: LabelNoise = CLEAN) -> Grid:
+    """Fashion-MNIST at the paper's length; the MLP makes it cheap."""
+    return Grid(f"fashion_long{name}", "FashionMNIST", "MLP", parts, epochs=PAPER_EPOCHS, noise=noise)
+
+
 def _real(name: str) -> Grid:
     """A data set of benchmarks/real_data.py at the paper's length."""
     return Grid(name, f"{name}.npz", "MLP", (Part(EVERY, TENTHS, 10),), epochs=PAPER_EPOCHS)
@@ -147,6 +160,18 @@ GRIDS = {
         ),
         _noisy(10),
         _noisy(30),
+        _long(
+            "",
+            (
+                Part(CORE, (0.002, 0.01, 0.05), 10),
+                Part(CORE, (0.1,), 5),
+                Part((*SELECTIONS, *PAPER, *FURTHER, "Full"), (0.01,), 3),
+            ),
+        ),
+        _long("_large", (Part(("CLD", "CLD:record=online", "Random", "DUAL", "Full"), (0.3, 0.5, 0.75), 3),)),
+        _long("_noise10", (Part(SELECTIONS, (0.01,), 3),), LabelNoise(0.1)),
+        _long("_noise30", (Part(SELECTIONS, (0.01,), 3),), LabelNoise(0.3)),
+        _long("_noise_val", (Part(SELECTIONS, (0.01,), 3),), LabelNoise(0.0, 0.3)),
         *(_real(name) for name in REAL),
         Grid(
             "fashion_tail",
