@@ -118,6 +118,16 @@ CORE = (
 )
 
 
+# what protocol and variants do, at two fractions
+EFFECTS = (
+    *("Random", "Random:class_balanced=false", "Random+Val"),
+    *("CLD", "CLD:class_balanced=false", "CLD:initial=false"),
+    *("AUM", "AUM:class_balanced=false", "AUM:of=probability"),
+    *("DUAL", "DUAL:class_balanced=false"),
+    *("D2", "D2:power=2", "D2:forward=product", "D2:reverse=absolute", "D2:normalize=true"),
+)
+
+
 def _long(name: str, parts: tuple[Part, ...], noise: LabelNoise = CLEAN) -> Grid:
     """Fashion-MNIST at the paper's length; the MLP makes it cheap."""
     return Grid(f"fashion_long{name}", "FashionMNIST", "MLP", parts, epochs=PAPER_EPOCHS, noise=noise)
@@ -172,6 +182,7 @@ GRIDS = {
         _long("_noise10", (Part(SELECTIONS, (0.01,), 3),), LabelNoise(0.1)),
         _long("_noise30", (Part(SELECTIONS, (0.01,), 3),), LabelNoise(0.3)),
         _long("_noise_val", (Part(SELECTIONS, (0.01,), 3),), LabelNoise(0.0, 0.3)),
+        _long("_effects", (Part(EFFECTS, (0.01, 0.05), 3),)),
         *(_real(name) for name in REAL),
         Grid(
             "fashion_tail",
