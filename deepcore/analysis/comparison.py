@@ -76,8 +76,9 @@ class Comparison:
     baseline: str | None = None
 
     @property
-    def reach(self) -> Reach | None:
-        """What its seeds could show of a selection beside Random; None where nothing was tested."""
+    def reach(self) -> tuple[Reach, ...]:
+        """What its seeds could show of a selection beside Random, the most seeds first; empty where nothing
+        was tested."""
         return reach([e.to_random for e in self.entries if e.is_selection and e.to_random])
 
 

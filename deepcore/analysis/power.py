@@ -87,11 +87,11 @@ def _power(noncentrality: float, n: int, comparisons: int) -> float:
 
 @dataclass(frozen=True)
 class Reach:
-    """What the seeds of a family of comparisons with Random could show.
+    """What n seeds of a family of comparisons with Random could show.
 
     Attributes:
         methods: compared, which Holm's correction is over.
-        n: seeds of most of them.
+        n: seeds.
         std: typical standard deviation of a difference over seeds (`typical_std`).
         shown: the smallest difference that they show, see `smallest_shown`.
     """
@@ -102,14 +102,15 @@ class Reach:
     shown: float
 
 
-def reach(pairs: Sequence[Paired]) -> Reach | None:
-    """The reach of methods' differences from Random; None where none has a p value and a spread."""
+def reach(pairs: Sequence[Paired]) -> tuple[Reach, ...]:
+    """The reach of methods' differences from Random for each number of seeds that methods have, the most
+    seeds first; empty where no method has a p value and a spread."""
     tested = [pair for pair in pairs if pair.p is not None]
-    std = typical_std(tested)
+    std, m = typical_std(tested), len(tested)
     if std is None:
-        return None
-    n = statistics.mode(pair.n for pair in tested)
-    return Reach(len(tested), n, std, smallest_shown(std, n, len(tested)))
+        return ()
+    counts = sorted({pair.n for pair in tested}, reverse=True)
+    return tuple(Reach(m, n, std, smallest_shown(std, n, m)) for n in counts)
 
 
 @functools.cache

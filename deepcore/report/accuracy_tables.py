@@ -73,14 +73,14 @@ def overview_table(comparisons: Sequence[Comparison], net: str) -> Table:
 def reach_notes(comparisons: Sequence[Comparison]) -> tuple[str, ...]:
     """One sentence: the smallest difference from Random that the seeds of each fraction could have shown."""
     nets = {comparison.net for comparison in comparisons}
-    found = [
-        f"{comparison.reach.shown:.1f} points at {comparison.net + ', ' if len(nets) > 1 else ''}"
-        f"{percent(comparison.fraction)} ({comparison.reach.n} seeds)"
-        for comparison in comparisons
-        if comparison.reach
-    ]
+    found = []
+    for comparison in comparisons:
+        if comparison.reach:
+            place = f"{comparison.net}, " if len(nets) > 1 else ""
+            shown = " or ".join(f"{r.shown:.1f} ({r.n} seeds)" for r in comparison.reach)
+            found.append(f"{place}{percent(comparison.fraction)}: {shown}")
     what = "Smallest difference from Random that the seeds could show (80% power, p < 0.05 after Holm)"
-    return (f"{what}: {', '.join(found)}.",) if found else ()
+    return (f"{what}, in points. {'; '.join(found)}.",) if found else ()
 
 
 def worst_table(comparisons: Sequence[Comparison], net: str) -> Table:
@@ -210,7 +210,7 @@ def _record(comparison: Comparison, entry: Entry) -> dict[str, Any]:
         **_spread_record("", entry.accuracy),
         **{key: value for key, value in _spread_record("worst", entry.worst).items() if key != "n"},
         **_paired_record("minus_random", entry.to_random),
-        "smallest_shown": comparison.reach.shown if comparison.reach else None,
+        "smallest_shown": next((r.shown for r in comparison.reach if r.n == entry.accuracy.n), None),
         **{k: v for k, v in _paired_record("minus_best", entry.to_best).items() if not k.endswith("p_holm")},
         "best": entry.is_best,
         "as_good_as_best": entry.as_good_as_best,

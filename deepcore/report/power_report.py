@@ -16,8 +16,8 @@ from deepcore.report.text_table import TextTable
 
 POINTS = (0.5, 1.0, 2.0, 5.0)
 NOTES = (
-    "std: of a method's difference from Random over seeds, median over the methods. shown: the smallest "
-    "difference that the seeds of these rows could show.",
+    "seeds: of the methods that have most. std: of a method's difference from Random over seeds, median over "
+    "the methods. shown: the smallest difference that these seeds could show.",
     "80% power, two-sided 5% after Holm over the methods compared. The power is at least that: Holm asks "
     "less of all but the smallest p value.",
 )
@@ -76,7 +76,7 @@ def power_table(comparisons: Sequence[Comparison]) -> Table:
 
 def _record(comparison: Comparison) -> dict[str, object]:
     """One fraction's numbers, in percentage points."""
-    found = comparison.reach
+    found = comparison.reach[0]
     needed = {f"seeds_for_{points:g}": seeds_needed(points, found.std, found.methods) for points in POINTS}
     return {
         "dataset": comparison.dataset,
