@@ -10,7 +10,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 
-from benchmarks.findings import CLD, FORMS, NO_INITIAL, ONLINE, ONLINE_INITIAL, at, beside, listed
+from benchmarks.findings import CLD, FORMS, NO_INITIAL, ONLINE, ONLINE_INITIAL, at, beside, costs_at, listed
 from benchmarks.published import Head
 from benchmarks.verdicts import RANDOM, Cell, columns_of, count, mean_difference, of_label, ordered
 from deepcore.analysis.critical_difference import RankDifferences
@@ -135,6 +135,20 @@ def _same_steps(cells: Sequence[Cell]) -> list[str]:
     return [
         "All data for as many steps (Full@k) have a higher mean than every coreset in "
         f"{higher} of {len(both)} cells."
+    ]
+
+
+def cost_sentences(title: str, head: Head, fraction: float) -> list[str]:
+    """What a coreset costs in all, the proxy run included, in shares of one training on all data."""
+    found = {m: c for m, c in costs_at(head, fraction).items() if c.is_selection and c.fraction == fraction}
+    paid = {m: c for m, c in found.items() if c.alone > 0}
+    low, high = min(paid, key=lambda m: paid[m].share), max(paid, key=lambda m: paid[m].share)
+    dearer = [m for m, c in paid.items() if c.share > 1]
+    return [
+        f"A coreset of {at([fraction])} of {title} costs {paid[low].share:.0%} ({low}) to "
+        f"{paid[high].share:.0%} ({high}) of one training on all data; a random one {found[RANDOM].share:.0%}.",
+        f"{len(dearer)} of {len(paid)} selections cost more than that training: such a coreset pays when it is "
+        "trained on more than once.",
     ]
 
 

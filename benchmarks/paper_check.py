@@ -76,19 +76,21 @@ def table_facts(title: str, rows: Rows, full: Printed) -> Iterator[str]:
     yield f"{title}: same standard deviation in at least half of the rows: {_pairs(spread, len(rows))}."
     same = pairs_in_common(rows, lambda a, b: a == b)
     often = {pair: n for pair, n in same.items() if n >= OFTEN}
-    rarely = f"; {len(same) - len(often)} other pairs in fewer than {OFTEN}" if len(same) > len(often) else ""
+    rarely = (
+        f"; other pairs in fewer than {OFTEN}: {len(same) - len(often)}" if len(same) > len(often) else ""
+    )
     yield f"{title}: same mean and standard deviation: {_pairs(often, len(rows))}{rarely}."
     above = over_full(rows, full)
     top = max((mean for *_, mean in above), default=0.0)
-    yield f"{title}: {len(above)} means are above that of the whole training set ({full.mean:.2f}%)" + (
+    yield f"{title}: means above that of the whole training set ({full.mean:.2f}%): {len(above)}" + (
         f", from {above[0][0]:g}% kept on; {sum(mean == top for *_, mean in above)} of them are {top:.2f}%."
         if above
         else "."
     )
     steps = falls(rows)
     m, a, b, x, y = max(steps, key=lambda step: step[3] - step[4], default=("", 0, 0, 0, 0))
-    yield f"{title}: {len(steps)} means fall when more is kept" + (
-        f", {m}'s from {a:g}% to {b:g}% by {x - y:.2f} points." if steps else "."
+    yield f"{title}: means that fall when more is kept: {len(steps)}" + (
+        f", most of all {m}'s from {a:g}% to {b:g}%, by {x - y:.2f} points." if steps else "."
     )
     levels = ", ".join(f"{rows[p]['Random'].mean:.2f}% at {p:g}%" for p in sorted(rows)[-3:])
     yield f"{title}: Random has {levels}, and all data give {full.mean:.2f}%."

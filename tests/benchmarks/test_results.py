@@ -127,16 +127,15 @@ def test_every_list_of_sentences_stops_when_its_rows_change(published):
         digits=level(published.digits),
         noise={rate: level(head) for rate, head in published.noise.items()},
     )
-    for part in (findings.highlights, findings.fashion_findings, findings.form_findings,
-                 findings.variant_findings, findings.cost_findings, findings.noise_findings,
-                 findings.digits_findings):  # fmt: skip
+    for part in (findings.fashion_findings, findings.form_findings, findings.variant_findings,
+                 findings.cost_findings, findings.noise_findings, findings.digits_findings):  # fmt: skip
         with pytest.raises(ValueError, match="do not support"):
             part(flat)
 
 
 def test_sentences_are_short(published):
-    for part in (findings.highlights, findings.fashion_findings, findings.form_findings,
-                 findings.score_findings, findings.variant_findings, findings.cost_findings,
+    for part in (findings.fashion_findings, findings.form_findings, findings.score_findings,
+                 findings.variant_findings, findings.cost_findings,
                  findings.noise_findings, findings.digits_findings):  # fmt: skip
         lines = part(published).splitlines()
         assert 3 <= len(lines) <= 6
