@@ -146,9 +146,9 @@ def cost_sentences(title: str, head: Head, fraction: float) -> list[str]:
     dearer = [m for m, c in paid.items() if c.share > 1]
     return [
         f"A coreset of {at([fraction])} of {title} costs {paid[low].share:.0%} ({low}) to "
-        f"{paid[high].share:.0%} ({high}) of one training on all data; a random one {found[RANDOM].share:.0%}.",
-        f"{len(dearer)} of {len(paid)} selections cost more than that training: such a coreset pays when it is "
-        "trained on more than once.",
+        f"{paid[high].share:.0%} ({high}) of a training on all data; a random one {found[RANDOM].share:.0%}.",
+        f"{len(dearer)} of {len(paid)} selections cost more than that training: such a coreset pays when it "
+        "is trained on more than once.",
     ]
 
 

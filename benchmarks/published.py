@@ -64,6 +64,7 @@ class Published:
         long_noise: {title: grid} of the same length with flipped labels.
         effects: the grid of effects of protocol; None without.
         curves: the measures of benchmarks/effects.py.
+        length: the rows of benchmarks/length.py.
     """
 
     digits: Head
@@ -74,6 +75,7 @@ class Published:
     long_noise: Mapping[str, Head] = field(default_factory=dict)
     effects: Head | None = None
     curves: Sequence[Finding] = ()
+    length: Sequence[ResultRow] = ()
 
     @classmethod
     def read(cls, folder: Path = RESULTS) -> Published:
@@ -81,7 +83,7 @@ class Published:
         found = {name: path for name in GRIDS if (path := folder / f"{name}.csv").exists()}
         rows = {name: from_csv(path.read_text(), path.name) for name, path in found.items()}
         of_length = {name: of for name, of in rows.items() if name not in (*SHORT, EFFECTS)}
-        curves = folder / "effects.csv"
+        curves, length = folder / "effects.csv", folder / "length.csv"
         return cls(
             Head.of(rows["digits"]),
             Head.of(rows["fashion"]),
@@ -91,6 +93,7 @@ class Published:
             by_title(of for of in of_length.values() if of[0].label_noise),
             Head.of(rows[EFFECTS]) if EFFECTS in rows else None,
             study_from_csv(curves.read_text()) if curves.exists() else (),
+            from_csv(length.read_text(), length.name) if length.exists() else (),
         )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.findings import CLD, ONLINE, costs_at
 from benchmarks.forest_figure import forest_figure, forest_values
+from benchmarks.length_figure import length_figure, length_values
 from benchmarks.matrix_figure import matrix_figure, matrix_values
 from benchmarks.published import Head, Published
 from benchmarks.rank_figure import rank_figure, rank_values
@@ -197,6 +198,14 @@ FIGURES: dict[str, Drawing] = {
         lambda p: matrix_figure(cells_of(p.long)),
         lambda p: matrix_values(cells_of(p.long)),
         lambda p: bool(cells_of(p.long)),
+    ),
+    "length": Drawing(
+        lambda p: length_figure(p.length),
+        lambda p: [
+            (key, [(e, f"{m:.6g}", f"{s:.6g}") for e, m, s in of])
+            for key, of in length_values(p.length).items()
+        ],
+        lambda p: bool(p.length),
     ),
     "ranks": Drawing(
         lambda p: rank_figure(ranks_of(p)),

@@ -19,6 +19,7 @@ sys.path.insert(0, str(HERE.parent))
 
 from benchmarks import answers, findings, long_tables, paper_check, short_tables
 from benchmarks.generated_parts import filled, write_or_check
+from benchmarks.length_figure import length_sentences
 from benchmarks.published import Head, Published
 from benchmarks.result_figures import FIGURES, Drawing, ranks_of
 from benchmarks.study_tables import flipped_table, scores_table
@@ -91,6 +92,7 @@ def long_parts(published: Published) -> dict[str, str]:
     return {
         "answer": answers.bullets(answers.answer_sentences(cells)),
         "ranks": rank_part(answers.rank_sentence(ranks)) if ranks else FEW_DATA_SETS,
+        "length": length_part(published),
         "recording": answers.bullets(answers.recording_sentences(heads, cells)),
         "recordings": long_tables.forms_over_data(cells).render("md"),
         "recommendation": answers.bullets(answers.recommendation(heads, cells)),
@@ -116,9 +118,22 @@ def rank_part(sentence: str) -> str:
     return f"{sentence}\n\n![{alt}](../benchmarks/figures/ranks.png)"
 
 
-def lacking(grid: str) -> str:
+def length_part(published: Published) -> str:
+    """The curves of accuracy against epochs, and what each step of them is."""
+    if not published.length:
+        return lacking("", "length.py")
+    alt = (
+        "Accuracy of random coresets of Fashion-MNIST against the number of epochs, a line per fraction kept"
+    )
+    return (
+        f"{answers.bullets(length_sentences(published.length))}\n\n![{alt}](../benchmarks/figures/length.png)"
+    )
+
+
+def lacking(grid: str, script: str = "head_to_head.py") -> str:
     """What stands for a table whose rows are not there."""
-    return f"No rows of this kind are published yet: `python benchmarks/head_to_head.py {grid}` makes them."
+    command = f"python benchmarks/{script} {grid}".strip()
+    return f"No rows of this kind are published yet: `{command}` makes them."
 
 
 def overview(head: Head) -> str:
