@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -36,10 +37,7 @@ def length_sentences(rows: Sequence[ResultRow]) -> list[str]:
     """For each network: what twice as many epochs change, from each length to the next, at every fraction."""
     lines = []
     for (net, fraction), points in length_values(rows).items():
-        steps = [
-            f"{a[0]} to {b[0]} epochs {b[1] - a[1]:+.1f}"
-            for a, b in zip(points[:-1], points[1:], strict=True)
-        ]
+        steps = [f"{a[0]} to {b[0]} epochs {b[1] - a[1]:+.1f}" for a, b in itertools.pairwise(points)]
         seeds = len({row.seed for row in rows if (row.target_net, row.fraction) == (net, fraction)})
         count = f"{seeds} seed{'' if seeds == 1 else 's'}"
         lines.append(f"{net}, {percent(fraction)} kept ({count}), in points: {', '.join(steps)}.")
