@@ -7,6 +7,7 @@ are never the best. Rows that fix their own size (Full, a file) are compared wit
 
 from __future__ import annotations
 
+import functools
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -75,7 +76,7 @@ class Comparison:
     entries: tuple[Entry, ...]
     baseline: str | None = None
 
-    @property
+    @functools.cached_property
     def reach(self) -> tuple[Reach, ...]:
         """What its seeds could show of a selection beside Random, the most seeds first; empty where nothing
         was tested."""

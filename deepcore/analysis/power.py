@@ -69,11 +69,7 @@ def typical_std(pairs: Sequence[Paired]) -> float | None:
     by the median of its distribution, sqrt(chi2_{0.5, n - 1} / (n - 1)), so that it is above as often as
     below. None without a method of MIN_SEEDS seeds whose differences vary.
     """
-    found = [
-        pair.std / math.sqrt(scipy_stats.chi2.ppf(0.5, pair.n - 1) / (pair.n - 1))
-        for pair in pairs
-        if pair.std and pair.n >= MIN_SEEDS
-    ]
+    found = [pair.std / _median_ratio(pair.n) for pair in pairs if pair.std and pair.n >= MIN_SEEDS]
     return statistics.median(found) if found else None
 
 
@@ -111,6 +107,12 @@ def reach(pairs: Sequence[Paired]) -> tuple[Reach, ...]:
         return ()
     counts = sorted({pair.n for pair in tested}, reverse=True)
     return tuple(Reach(m, n, std, smallest_shown(std, n, m)) for n in counts)
+
+
+@functools.cache
+def _median_ratio(n: int) -> float:
+    """The median of a sample standard deviation of n values over the true one."""
+    return math.sqrt(scipy_stats.chi2.ppf(0.5, n - 1) / (n - 1))
 
 
 @functools.cache

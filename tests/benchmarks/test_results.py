@@ -229,8 +229,9 @@ def test_the_noise_figure_has_each_method_at_both_rates(published):
 
 
 def test_a_figure_says_its_numbers(published):
-    ours = {name: results_tables.description(drawing, published) for name, drawing in FIGURES.items()}
-    assert len(set(ours.values())) == len(FIGURES)
+    drawn = {name: drawing for name, drawing in FIGURES.items() if drawing.exists(published)}
+    ours = {name: results_tables.description(drawing, published) for name, drawing in drawn.items()}
+    assert len(set(ours.values())) == len(drawn) >= 6
     theirs = results_tables.description(FIGURES["accuracy_fashion"], changed(published))
     assert theirs != ours["accuracy_fashion"]
 
