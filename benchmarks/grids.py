@@ -118,7 +118,7 @@ CORE = (
 )
 
 
-# what protocol and variants do, at two fractions
+# what protocol and variants do
 EFFECTS = (
     *("Random", "Random:class_balanced=false", "Random+Val"),
     *("CLD", "CLD:class_balanced=false", "CLD:initial=false"),
@@ -182,7 +182,7 @@ GRIDS = {
         _long("_noise10", (Part(SELECTIONS, (0.01,), 3),), LabelNoise(0.1)),
         _long("_noise30", (Part(SELECTIONS, (0.01,), 3),), LabelNoise(0.3)),
         _long("_noise_val", (Part(SELECTIONS, (0.01,), 3),), LabelNoise(0.0, 0.3)),
-        _long("_effects", (Part(EFFECTS, (0.01, 0.05), 3),)),
+        _long("_effects", (Part(EFFECTS, (0.01,), 3),)),
         *(_real(name) for name in REAL),
         Grid(
             "fashion_tail",

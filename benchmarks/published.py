@@ -6,6 +6,7 @@ benchmarks/results is left out.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,8 +79,9 @@ class Published:
     length: Sequence[ResultRow] = ()
 
     @classmethod
+    @functools.lru_cache(maxsize=2)
     def read(cls, folder: Path = RESULTS) -> Published:
-        """From the CSV files in `folder`."""
+        """From the CSV files in `folder`, once in the life of the process."""
         found = {name: path for name in GRIDS if (path := folder / f"{name}.csv").exists()}
         rows = {name: from_csv(path.read_text(), path.name) for name, path in found.items()}
         of_length = {name: of for name, of in rows.items() if name not in (*SHORT, EFFECTS)}
