@@ -108,6 +108,7 @@ def test_the_table_of_seeds_by_hand():
 
 
 def test_the_command_reads_a_folder_and_a_csv(tmp_path, capsys):
+    (tmp_path / "runs" / "seed0").mkdir(parents=True)
     store = RowStore(tmp_path / "runs" / "seed0" / "rows")
     for row in ROWS:
         store.save(row)
