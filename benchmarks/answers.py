@@ -164,14 +164,14 @@ def form_means(cells: Sequence[Cell]) -> dict[str, float]:
 
 
 def recording_sentence(cells: Sequence[Cell]) -> str:
-    """Which recording is best for CLD, and by how much."""
+    """On which recording CLD has the highest and the lowest mean; `against` says what is told apart."""
     means = form_means(cells)
     if not means:
         return "There are no rows of every form of CLD."
     best, worst = max(means, key=lambda m: means[m]), min(means, key=lambda m: means[m])
     return (
-        f"CLD is best on {RECORD[best]} ({means[best]:+.1f} points on average), worst on {RECORD[worst]} "
-        f"({means[worst]:+.1f})."
+        f"CLD's mean is highest on {RECORD[best]} ({means[best]:+.1f} points beside Random), lowest on "
+        f"{RECORD[worst]} ({means[worst]:+.1f})."
     )
 
 

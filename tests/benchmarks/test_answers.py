@@ -105,7 +105,9 @@ def test_what_to_record_by_hand(heads):
     assert answers.sides_of(heads, cells, ONLINE, CLD) == (3, 0, 0)
     assert answers.sides_of(heads, cells, ONLINE_INITIAL, NO_INITIAL) == (0, 0, 3)
     lines = answers.recording_sentences(heads, cells)
-    assert lines[0].startswith("CLD is best on the loss of each row in its own training batch (+3.0")
+    assert lines[0].startswith(
+        "CLD's mean is highest on the loss of each row in its own training batch (+3.0"
+    )
     assert f"`{ONLINE}` is above `{CLD}` in 3 of 3 cells, below in 0, not told apart in 0." in lines
     assert lines[-1].startswith("The best form by fraction. 10% kept: `CLD:record=online` (+3.0 points); 30%")
     advice = answers.recommendation(heads, cells)
