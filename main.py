@@ -96,7 +96,7 @@ def run_with(args: argparse.Namespace, early: Any) -> int:
     report = write_report(harness.plan, folder, rows, progress.say) if args.report else None
     progress.say("\n".join(closing_lines(rows, folder)))
     if report is not None:
-        progress.say(f"report: {report}, its tables and figures beside it")
+        progress.say(f"report: {report} (tables/ and figures/ are in the same folder)")
     failed = [row for row in rows if row.status != "ok"]
     for row in failed:
         print(f"failed: {row.label} of seed {row.seed}: {row.error.splitlines()[-1]}", file=sys.stderr)

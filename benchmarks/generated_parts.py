@@ -1,4 +1,4 @@
-"""Generated parts of a hand-written text: what stands between `<!-- KIND: NAME -->` and `<!-- end -->`."""
+"""Generated parts of a page: the text between `<!-- KIND: NAME -->` and `<!-- end -->`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 
 def filled(path: Path, kind: str, parts: Mapping[str, str]) -> str:
-    """The file's text with its parts of this kind as given; SystemExit when a mark has no part or a part no
-    mark."""
+    """The file's text with its parts of this kind replaced; SystemExit when its names are not those of
+    `parts`."""
     text = path.read_text()
     missing = set(parts) ^ set(re.findall(rf"<!-- {kind}: (\w+) -->", text))
     if missing:
-        raise SystemExit(f"{path.name}: marks and parts differ: {', '.join(sorted(missing))}")
+        raise SystemExit(f"{path.name}: not in the file, or not generated: {', '.join(sorted(missing))}")
     marked = re.compile(rf"(?<=<!-- {kind}: )(\w+)( -->\n).*?(?=<!-- end -->)", re.DOTALL)
     return marked.sub(lambda mark: f"{mark[1]}{mark[2]}{parts[mark[1]]}\n", text)
 

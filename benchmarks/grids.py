@@ -1,4 +1,4 @@
-"""The named grids of head_to_head.py: what is run with what, under which seeds."""
+"""The named grids of head_to_head.py: data set, network, methods, fractions and seeds."""
 
 from __future__ import annotations
 
@@ -18,6 +18,12 @@ SELECTIONS = (
     *("CLD", "CLD:initial=false", "CLD:record=online", "CLD:record=online,initial=true", "LTC", "Random"),
     *("Forgetting", "EL2N", "GraNd", "AUM", "CCS", "D2", "TDDS", "DynUnc", "DUAL", "Glister"),
 )
+# the other columns of the paper's tables, and what came since; in the grids that were not run before them
+PAPER = ("Herding", "Cal", "Moderate", "CRAIG", "GraphCut", "SloCurv")
+FURTHER = (
+    *("BoundarySet-CCS", "KCenter", "FacilityLocation", "GradMatch", "LeastConfidence", "Entropy", "Margin"),
+    *("S2L", "InfoMax", "TAP"),
+)
 REFERENCES = ("Full", "Full@k", "RS2", "ValOnly", "Random+Val")
 
 
@@ -35,13 +41,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Grid:
-    """A head-to-head on one data set with one network, for proxy and targets alike.
+    """A comparison of methods on one data set; proxy and target have the same network.
 
     Attributes:
         dataset, model: names.
         epochs: of the data set's recipe; None for the recipe's own.
-        parts: what is run; a cell that two parts name is run once.
-        noise: labels that are flipped.
+        parts: methods, fractions and seeds to run; a cell that is in two parts runs once.
+        noise: shares of labels to flip.
         paper: file in benchmarks/paper with the paper's accuracies of the same data and network.
     """
 
@@ -55,7 +61,7 @@ class Grid:
 
     @property
     def seeds(self) -> range:
-        """Every seed that some part has."""
+        """The seeds of all parts."""
         return range(max(part.seeds for part in self.parts))
 
     def experiments(self, data: LabeledData, seed: int) -> Iterator[ExperimentSpec]:
@@ -113,20 +119,27 @@ GRIDS = {
             ),
             epochs=10,
         ),
+        Grid(
+            "fashion_all",
+            "FashionMNIST",
+            "LeNet",
+            (Part((*SELECTIONS, *PAPER, *FURTHER, *REFERENCES), (0.01, 0.1), 1),),
+            epochs=10,
+        ),
         _noisy(10),
         _noisy(30),
         Grid(
             "cifar100",
             "CIFAR100",
             "ResNet18",
-            (Part((*SELECTIONS, *REFERENCES), _CIFAR, 5),),
+            (Part((*SELECTIONS, *PAPER, *REFERENCES), _CIFAR, 5),),
             paper="paper_table2_3_cifar100_resnet18.csv",
         ),
         Grid(
             "imagenet",
             "ImageNet",
             "ResNet18",
-            (Part((*SELECTIONS, *REFERENCES), _IMAGENET, 5),),
+            (Part((*SELECTIONS, *PAPER, *REFERENCES), _IMAGENET, 5),),
             paper="paper_table4_5_imagenet_resnet18.csv",
         ),
     )

@@ -1,4 +1,4 @@
-"""Named grids, run, resumed, collected and verified.
+"""Run, resume, collect and verify the named grids.
 
     python benchmarks/head_to_head.py digits
     python benchmarks/head_to_head.py fashion --data_path DIR [--seeds 0 1]
@@ -156,7 +156,7 @@ def collect(
 
 
 def report(grid: Grid, rows: Sequence[ResultRow]) -> str:
-    """Accuracies by fraction, ranks, worst classes, flipped labels, the paper's beside ours."""
+    """Tables of accuracies, ranks, worst classes, flipped labels and, beside ours, the paper's numbers."""
     if not rows:
         return f"{grid.name}: no row is finished"
     comparisons, net = compare_rows(rows), rows[0].target_net
@@ -216,12 +216,11 @@ def verify(
 
 
 def compared(row: ResultRow, again: ResultRow, rows: Sequence[ResultRow]) -> tuple[list[str], bool]:
-    """What differs between a committed row and its repetition, and whether it holds.
+    """The differences between a committed row and its repetition, and whether it is verified.
 
-    What is counted must be equal. On the machine and versions of the committed row so must the accuracies and
-    what became of flipped labels. Elsewhere sums are rounded otherwise, and a training that is rounded
-    otherwise is another repeat: its accuracy must be within SPREAD sample standard deviations of the seeds'
-    accuracies, or FLOOR.
+    Counts must be equal. On the same machine and versions, accuracies and the record of flipped labels must
+    be equal too. Elsewhere sums are rounded differently, which makes the training another repeat: its
+    accuracy must be within SPREAD sample standard deviations of the seeds' accuracies, or within FLOOR.
     """
     counted = [name for name in COUNTED if counts(row)[name] != counts(again)[name]]
     lines = [f"{name}: {counts(row)[name]} committed, {counts(again)[name]} now" for name in counted]
@@ -246,14 +245,14 @@ def compared(row: ResultRow, again: ResultRow, rows: Sequence[ResultRow]) -> tup
 
 
 def counts(row: ResultRow) -> dict[str, object]:
-    """What no rounding changes. Of the passes the target's: the proxy run of a whole grid records more than
-    one method reads."""
+    """The values that rounding does not change. Of the passes only the target's: the proxy run of a grid
+    records more than one method reads."""
     values = {name: getattr(row, name) for name in COUNTED if name not in ("passes", "flipped")}
     return values | {"passes": row.passes.get("target"), "flipped": row.label_noise.get("flipped")}
 
 
 def outcome(row: ResultRow) -> tuple[object, ...]:
-    """What rounding may change."""
+    """The values that rounding may change."""
     return row.accuracy, row.class_accuracy, row.label_noise
 
 

@@ -52,17 +52,17 @@ def main() -> None:
     points, missing = paper_points()
     full = formula_cost("Full", Scenario.paper()).total_flops
     caption = (
-        "The CLD paper's numbers, none measured here, and of two networks: accuracies are ResNet-18's "
-        "(Tables 4 and 5, mean and standard deviation of five runs), costs those of Appendix E: a ResNet-18 "
-        "proxy, a ResNet-50 trained on the coreset, FLOPs as printed (a multiply-add counts once in the "
-        f"proxy, twice in the target). ResNet-18 trained on everything reaches {FULL_ACCURACY}%. CCS is "
-        f"billed as AUM. Not drawn, because the tables give no accuracy: {', '.join(missing)}."
+        "The CLD paper's numbers, none measured here. Accuracies are ResNet-18's (Tables 4 and 5, mean and "
+        "standard deviation of five runs). Costs are those of Appendix E: a ResNet-18 proxy and a ResNet-50 "
+        "target, FLOPs as printed (a multiply-add counts once in the proxy, twice in the target). ResNet-18 "
+        f"trained on all data reaches {FULL_ACCURACY}%. The cost of CCS is AUM's. Not drawn, because the "
+        f"tables give no accuracy: {', '.join(missing)}."
     )
     figure = pareto_figure(
         points,
         title="What a 10% coreset of ImageNet-1k costs and gives, by the CLD paper's numbers",
         caption=caption,
-        full=("training on everything", full),
+        full=("training on all data", full),
     )
     for path in save_figure(figure, parser.parse_args().folder / "paper_figure4"):
         print(path)

@@ -1,4 +1,4 @@
-"""The CLD paper's accuracies beside measured ones, in columns of their own."""
+"""A table of the CLD paper's accuracies beside measured ones."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def printed(file: str) -> dict[tuple[str, float], Printed]:
 
 
 def paper_table(grid: Grid, comparisons: Sequence[Comparison]) -> Table:
-    """One line per method and fraction that the paper or the rows have; data and network are the same, split,
+    """One line per method and fraction of the paper or of the rows. Data and network are the paper's; split,
     recipe and code are ours."""
     paper = printed(grid.paper)
     ours = {

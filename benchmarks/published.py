@@ -1,4 +1,4 @@
-"""The published rows, read once for all that is made of them."""
+"""The committed rows, with their comparisons."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ RESULTS = Path(__file__).resolve().parent / "results"
 
 @dataclass(frozen=True)
 class Head:
-    """A grid's rows and what they say."""
+    """A grid's rows and their comparisons."""
 
     rows: Sequence[ResultRow]
     comparisons: Sequence[Comparison]
 
     @classmethod
     def of(cls, rows: Sequence[ResultRow]) -> Head:
-        """With their comparisons."""
+        """From rows."""
         return cls(rows, compare_rows(rows))
 
     def entry(self, label: str, fraction: float | None) -> Entry:
@@ -34,18 +34,18 @@ class Head:
 
     @property
     def fractions(self) -> list[float]:
-        """Kept, in order."""
+        """The fractions kept, ascending."""
         return [c.fraction for c in self.comparisons if c.fraction is not None]
 
 
 @dataclass(frozen=True)
 class Published:
-    """All that is committed.
+    """All committed rows.
 
     Attributes:
-        digits, fashion: the grids.
+        digits, fashion: the grids of these names.
         noise: {percent of flipped labels: grid}.
-        study: of the fashion grid's scores.
+        study: the score study of the fashion grid.
     """
 
     digits: Head

@@ -1,15 +1,17 @@
-"""What the scores of a grid look at, and which samples its selections keep.
+"""Properties of the scores of a grid, and of the samples that its selections keep.
 
     python benchmarks/score_study.py fashion --data_path DIR [--save_path runs/fashion] [--publish]
 
 Reads the proxy runs and selections that head_to_head.py left in --save_path; trains nothing. Writes
 GRID_scores.csv there and, with --publish, into benchmarks/results: a line per seed, method, fraction and
-measure. Measures of a score (no fraction): Spearman's correlation with three properties of the candidates.
-Measures of a selection: the mean percentile, 0 to 100 and 50 by chance, of the kept rows in each property.
-Properties, from the same proxy run: `el2n`, the EL2N score; `first_drop`, loss of the untrained network minus
-loss after the first epoch; `last_loss`, after the last epoch; both in evaluation mode. And of CLD's variants
-`first_step`: the share of the sum of squares of a sample's centred differences that its first one has, mean
-over the candidates; 1 / (number of differences) if all were alike.
+measure.
+
+Three properties of the candidates come from the same proxy run: `el2n`, the EL2N score; `first_drop`, the
+loss of the untrained network minus the loss after the first epoch; `last_loss`, the loss after the last.
+The measures of a score (without a fraction) are its Spearman correlations with them. The measures of a
+selection are the mean percentiles of the kept rows in them, 0 to 100, 50 by chance. CLD's forms also have
+`first_step`: the first difference's share of the squared deviations of a sample's loss differences from their
+mean, averaged over the candidates; it is 1 / (number of differences) if all differences contribute alike.
 """
 
 from __future__ import annotations
@@ -50,7 +52,7 @@ RESULTS = HERE / "results"
 
 
 class Finding(NamedTuple):
-    """One number; `fraction` is None where it is of a score."""
+    """One number; `fraction` is None for measures of a score."""
 
     seed: int
     method: str
@@ -116,7 +118,7 @@ def from_csv(text: str) -> list[Finding]:
 
 
 def findings(harness: Harness, seed: int) -> Iterator[Finding]:
-    """Of every selection method of a harness under a seed, from what is stored."""
+    """The measures of every selection method of a harness for one seed, from stored files."""
     run = SeedRuns(harness.plan, harness.runtime, seed).of(CLD())
     properties = properties_of(run)
     percentiles = {name: 100 * (rankdata(value) - 0.5) / len(value) for name, value in properties.items()}

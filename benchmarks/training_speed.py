@@ -1,9 +1,8 @@
-"""Images per second of a training epoch: this project's loop, with and without recording, beside the usual
-one.
+"""Images per second of a training epoch: this project's loop, with and without recording, and a DataLoader
+loop.
 
     python benchmarks/training_speed.py --data_path /usr/share/datasets/fashion-mnist
-    python benchmarks/training_speed.py --synthetic --images 6000 --repeats 2        a quick look, without
-    files
+    python benchmarks/training_speed.py --synthetic --images 6000 --repeats 2        short, without files
     python benchmarks/training_speed.py --resnet        ResNet18 on 32x32 images, in fp32 and bf16
     python benchmarks/training_speed.py --resnet --device cuda --steps 200        the same on a GPU
 

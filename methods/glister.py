@@ -40,9 +40,9 @@ class Glister(CoresetMethod):
     Computed in float64, through `<g_i, v> = r_i . (v [1, h_i])`, and only for the candidates that can be the
     best (`Argmax` in `deepcore.scoring.last_layer`): a pick costs at most 2 n C (D+1) + 4 Q C (D+1) FLOPs for
     n candidates and Q validation rows. Gains within 1e-12 of max ||g_i|| ||v|| count as equal, so that
-    duplicates go by id whatever the rounding of a matrix product. Memory: at most 16 (n + Q)(D + 1 + 3 C)
-    bytes while features are converted, half of it afterwards, n and Q of the largest class (all N without
-    class balance) (`memory`); never n x C x (D+1), never N x N.
+    duplicates go by id whatever the rounding of a matrix product. Memory: at most 20 (n + Q)(D + 1 + 3 C)
+    bytes, n and Q of the largest class (all N without class balance) (`memory`); never n x C x (D+1), never
+    N x N.
 
     Needs no last layer, since only its move counts. DeepCore's typing error (v never moves) is
     `refresh=False`; CORDS is `step="sum"` with `picks_per_refresh=ceil(k / 15)`.
@@ -99,7 +99,7 @@ class Glister(CoresetMethod):
         rows = len(pool.ids) + len(pool.val_ids)
         if self.class_balanced:
             rows = int(np.bincount(pool.labels).max() + np.bincount(pool.val_labels).max())
-        size = 16 * rows * (features + 1 + 3 * pool.num_classes)
+        size = 20 * rows * (features + 1 + 3 * pool.num_classes)
         smaller = "" if self.class_balanced else "class_balanced=true"
         return Memory(super().memory(pool, k, features, epochs).host, size, smaller)
 

@@ -25,7 +25,7 @@ class KCenter(GreedyMethod):
     row id. Class-balanced: each class starts at a random row of its own. Rows that are all equal are picked
     by id, after the first.
 
-    Memory: 24 n D bytes, n the largest class (all N without class balance) (`memory`). Time: 3 n k D FLOPs
+    Memory: 20 n D bytes, n the largest class (all N without class balance) (`memory`). Time: 3 n k D FLOPs
     at most.
 
     Attributes:
@@ -52,7 +52,7 @@ class KCenter(GreedyMethod):
         return frozenset({Signal.FEATURES})
 
     def bytes_of(self, n: int, k: int, features: int, classes: int) -> int:
-        return 24 * n * features
+        return 20 * n * features
 
     def pick(self, run: ProxyRun, rows: np.ndarray, k: int, rng: np.random.Generator) -> Picks:
         """`rng` draws the first."""

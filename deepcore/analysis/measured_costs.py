@@ -97,7 +97,7 @@ def measured_costs(rows: Sequence[ResultRow]) -> list[MeasuredCost]:
     for row in done:
         users.setdefault(_run_of(row), []).append(row)
         groups.setdefault((row.dataset, row.target_net, row.label, row.fraction), []).append(row)
-    return [_bill(members, users) for members in groups.values()]
+    return [_cost(members, users) for members in groups.values()]
 
 
 def _run_of(row: ResultRow) -> tuple:
@@ -105,7 +105,7 @@ def _run_of(row: ResultRow) -> tuple:
     return row.dataset, row.seed, row.proxy_run
 
 
-def _bill(members: Sequence[ResultRow], users: Mapping[tuple, Sequence[ResultRow]]) -> MeasuredCost:
+def _cost(members: Sequence[ResultRow], users: Mapping[tuple, Sequence[ResultRow]]) -> MeasuredCost:
     """The rows of one cell of the table, one a seed."""
     first = members[0]
     readings = [selection_flops(row, users[_run_of(row)]) for row in members]

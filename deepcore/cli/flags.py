@@ -34,7 +34,7 @@ RECIPE_FLAGS = (
 )
 
 
-# any of these makes --costs bill one's own setting instead of the paper's
+# any of these makes --costs use your own setting instead of the paper's
 SETTING_FLAGS = (
     *("dataset", "model", "proxy_model", "fraction", "val_fraction", "recipe", "batch", "train_batch"),
     *RECIPE_FLAGS,
@@ -69,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
         epilog='Example: python main.py --selection CLD "CLD:first=45,every=2" Random --fraction 0.05 0.1',
         allow_abbrev=False,
     )
-    for group in (_data, _compared, _recipe, _proxy, _output, _machine, _bill, _ignored):
+    for group in (_data, _compared, _recipe, _proxy, _output, _machine, _costs, _ignored):
         group(p)
     return p
 
@@ -293,9 +293,9 @@ def _machine(p: Parser) -> None:
     )
 
 
-def _bill(p: Parser) -> None:
-    """The analytic bill."""
-    add = p.add_argument_group("the bill").add_argument
+def _costs(p: Parser) -> None:
+    """The cost formulas."""
+    add = p.add_argument_group("cost tables").add_argument
     add(
         "--costs",
         action="store_true",

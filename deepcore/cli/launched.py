@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from deepcore.data.record import LabeledData
 
-GRACE = 10.0  # seconds for process 0 to say what is wrong, before torchrun ends it as another one ended
+# seconds in which process 0 says what is wrong, before another one ends, and with it torchrun all of them
+GRACE = 10.0
 
 
 def is_follower() -> bool:

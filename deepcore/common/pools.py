@@ -207,7 +207,7 @@ def _call_shared(function: Callable[..., Any], path: str, args: tuple[Any, ...])
 
 @functools.lru_cache(maxsize=2)
 def _shared(path: str) -> Any:
-    """What the parent of this worker put into its private folder."""
+    """What the parent of this worker put into its private folder: nobody else can write there."""
     with open(path, "rb") as handle:
         return pickle.load(handle)
 

@@ -27,7 +27,7 @@ def proxy_prices(
         post_epoch: some of them in that mode; its last pass gives the final arrays, too.
         final: logits or features after the last step are kept.
         epochs: the Scenario's symbol for T; never more than T_proxy.
-        repeats: R_early runs, the shared one included, each of which is billed for these epochs.
+        repeats: R_early runs, the shared one included, each for these epochs.
     """
 
     def passes(kind: str) -> Callable[[Scenario], float]:

@@ -67,7 +67,7 @@ class Price:
 
 @dataclass(frozen=True)
 class Cost:
-    """The bill of one method in one scenario: selection and the training on what was selected.
+    """The cost of one method in one scenario: selection and the training on the coreset.
 
     Attributes:
         method, family: as printed; one of FAMILIES.

@@ -1,16 +1,16 @@
-"""A folder of images decoded once: its pictures, resized, in one memory-mapped file.
+"""The cache of an image folder: its pictures, decoded and resized, in one memory-mapped file.
 
 The cache holds every picture of both parts in RGB, its shorter side resized as the test transform does it
 (`pictures.whole`), so that
 
 - a test picture from the cache is the one from its file, bit for bit;
-- a training picture is cut out of the resized picture. It is, bit for bit, what a folder would give whose
-  files were these pictures saved without loss; it is not what the original files give.
+- a training picture is cut out of the resized picture, and therefore differs from a cut out of the file. It
+  is, bit for bit, what a folder of losslessly saved resized pictures would give.
 
 Files in its folder: `pictures`, the pixels, one picture behind the other; `index.npz`, which files they come
 from and their shapes; `cache.json`, what the cache is and how much of it is done. While it is built, the
-pixels are in `pictures.part`: a cache is finished when `pictures` exists. A build that was killed goes on
-where it was, at most SAVE_SECONDS behind.
+pixels are in `pictures.part`: a cache is finished when `pictures` exists. A build that was killed continues
+where it was; at most SAVE_SECONDS of work are lost.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Anybody's data in one .npz file."""
+"""A data set from one .npz file."""
 
 from __future__ import annotations
 

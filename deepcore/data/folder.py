@@ -1,4 +1,4 @@
-"""Folders of images: a folder per class, below train/ and val/ or test/."""
+"""Image folders: one folder per class in train/ and in val/ or test/."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Part = tuple[np.ndarray, np.ndarray, np.ndarray]  # of each file: path below the
 
 
 def image_folder(source: Source) -> LabeledData:
-    """Any images: train/ and val/ (or test/) below the path, in each a folder per class."""
+    """Any images: the path holds train/ and val/ (or test/), each with one folder per class."""
     return _load("ImageFolder", source, _root("ImageFolder", source.path, ()), Crops())
 
 

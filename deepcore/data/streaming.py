@@ -1,4 +1,4 @@
-"""Images too many for memory: read by worker processes while the network trains."""
+"""Image folders: worker processes read the images while the network trains."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ Item = tuple[bytes | int, int, int | None]
 class Readers:
     """The worker processes of a folder: started once, at the first use, and shared by its two parts.
 
-    They know nothing of parts, orders or epochs; each item says all that its picture depends on. They end
-    with this object, with this process, however it ends, and after an error.
+    An item holds everything that its picture depends on. The processes end with this object, with this
+    process, and after an error.
 
     Args:
         files: gives the picture of an item.

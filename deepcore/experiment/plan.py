@@ -40,7 +40,7 @@ from deepcore.selection.store import selection_folder
 
 @dataclass(frozen=True)
 class Cell:
-    """One row to be: a method at a fraction (None where it fixes its own size) on a target network, under one
+    """One planned row: a method at a fraction (None where it fixes its own size), a target network and a
     seed."""
 
     seed: int

@@ -102,7 +102,7 @@ def proxy_run(
 
 
 def proxy_costs(run: ProxyRun, repeat_epochs: int) -> dict[str, dict[str, Any]]:
-    """What a row says of the proxy run that it read: passes, FLOPs per example, seconds, peak bytes.
+    """A row's entry on the proxy run that it read: passes, FLOPs per example, seconds, peak bytes.
 
     The shared run is given whole. Of the short repeats only the first `repeat_epochs` epochs count: those
     are the method's own; a repeat that another method made longer has the same passes in every epoch.

@@ -194,7 +194,7 @@ def run_cell(work: Work, cell: Cell, runs: SeedRuns, progress: Progress) -> Resu
 
 
 def failed_row(work: Work, cell: Cell, error: Exception) -> ResultRow:
-    """The row of a cell that did not come to an end."""
+    """The row of a failed cell."""
     known = isinstance(error, DeepcoreError)
     return dataclasses.replace(
         work.plan.blank_row(cell),

@@ -43,13 +43,13 @@ class ProxyRun:
         costs: example passes, seconds and the like, as counted; {} for own logs.
         folder: where it is stored, None for own logs.
         device: where methods with large products compute; None takes CUDA when there is one.
-        log: what logs of other loops have beside: text ids, class names, gaps.
         network: gives the run's network and the rows that it can be given, after the last step (True) or
             before the first (False); None where there is none. To use a network of your own:
             `dataclasses.replace(run, network=lambda trained: ProxyNetwork(...))`.
         meter: counts the passes that a method makes through networks by itself; None for own logs.
         own: the run that a method asked for itself (`CoresetMethod.own_run`); this one is then without
             recordings.
+        log: what logs of other loops have beside: text ids, class names, gaps.
     """
 
     ids: np.ndarray
@@ -73,10 +73,10 @@ class ProxyRun:
     costs: Mapping[str, Any] = field(default_factory=dict)
     folder: Path | None = None
     device: torch.device | None = None
-    log: OwnLog = field(default_factory=OwnLog)
     network: Callable[[bool], ProxyNetwork] | None = None
     meter: Meter | None = None
     own: ProxyRun | None = None
+    log: OwnLog = field(default_factory=OwnLog)
 
     def device_for(self, wanted: str | None) -> torch.device:
         """The device that a method computes on: the one it names itself, else this run's."""

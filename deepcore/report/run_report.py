@@ -61,7 +61,7 @@ def write_report(
         sections.append(Section(f"Worst class and ranks, {net}", tables=others))
     sections += [
         Section("All accuracies", lines=statistics_lines(comparisons), tables=[accuracy]),
-        *([Section("Flipped labels", lines=[noise_line(done[0])], tables=noise)] if noise else []),
+        *([Section("Flipped labels", lines=[_capital(noise_line(done[0]))], tables=noise)] if noise else []),
         Section("Agreement of selections", tables=agreement),
         Section("Costs", tables=list(costs.values())),
         Section("Failed rows", points=failures(rows)),
@@ -137,3 +137,8 @@ def _heading(comparisons: Sequence[Comparison], done: Sequence[ResultRow]) -> tu
     kept = f" at {', '.join(fractions)} of {done[0].n:,} candidates" if fractions else ""
     names = ", ".join(selections) if len(selections) > 1 else "Test accuracy"
     return f"{done[0].dataset}: {what}", f"{names}{kept}; {seeds} seed{'s' if seeds > 1 else ''}"
+
+
+def _capital(line: str) -> str:
+    """The line as a sentence of the page begins."""
+    return line[:1].upper() + line[1:]

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from deepcore.common.threads import threads_for
-from deepcore.scoring.last_layer import EQUAL, first_of_largest
+from deepcore.scoring.last_layer import EQUAL, first_of_largest, largest
 from deepcore.scoring.neighbours import full_precision
 
 
@@ -16,8 +16,8 @@ def herding(points: torch.Tensor, count: int) -> np.ndarray:
 
     With y = x - mu, `||w_t - x|| = ||y + sum of the picked y||`. A float32 product proposes the points that
     can be the nearest, within its rounding; their distances, from sums in float64, decide. Distances closer
-    than 1e-12 of the largest distance from mu are ties. Time: 2 n count D FLOPs, in float32. Memory: 24 n D
-    bytes at most, 12 n D while it picks.
+    than 1e-12 of the largest distance from mu are ties. Time: 2 n count D FLOPs, in float32. Memory: 12 n D
+    bytes, 20 n D where all points are equal.
 
     Args:
         points: (n, D), finite.
@@ -26,10 +26,8 @@ def herding(points: torch.Tensor, count: int) -> np.ndarray:
     Returns:
         (count,) positions in order of picking.
     """
-    centred = points.double()
-    centred = centred - centred.mean(dim=0)
-    scale = float(centred.abs().max()) or 1.0
-    centred /= scale  # no overflow of the squares
+    centred = points - points.mean(dim=0, dtype=torch.float64)
+    centred /= largest(centred) or 1.0  # no overflow of the squares
     single = centred.float()
     lengths = centred.norm(dim=1)
     half = (lengths.square() / 2).float()  # ||y + Y||^2 / 2 = half + <y, Y> + ||Y||^2 / 2
@@ -43,7 +41,7 @@ def herding(points: torch.Tensor, count: int) -> np.ndarray:
             halves = torch.addmv(half, single, total.float()).masked_fill_(~left, torch.inf)
             error = rounding * lengths * (lengths + total.norm())
             near = (halves - error <= (halves + error).min()).nonzero().flatten()
-            distances = (centred[near] + total).norm(dim=1)
+            distances = centred[near].add_(total).norm(dim=1)
             picks[t] = near[first_of_largest(-distances, slack)]
             total += centred[picks[t]]
             left[picks[t]] = False

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from deepcore.scoring.last_layer import EQUAL
+from deepcore.common.threads import threads_for
+from deepcore.scoring.last_layer import EQUAL, largest
 from deepcore.scoring.lazy_greedy import lazy_greedy
 
 BLOCK_BYTES = 1 << 23
@@ -18,7 +19,7 @@ def k_center(points: torch.Tensor, first: int, count: int) -> np.ndarray:
     Distances are Euclidean and computed from differences in float64, so that duplicates are at distance 0 and
     tie to the bit; distances closer than 1e-12 of the largest one from `first` are ties. A distance to the
     nearest pick only falls, so it is computed anew for few points a pick. Time: O(n count D) at most. Memory:
-    16 n D bytes while it begins, 8 n D bytes then.
+    8 n D bytes.
 
     Args:
         points: (n, D), finite.
@@ -28,8 +29,7 @@ def k_center(points: torch.Tensor, first: int, count: int) -> np.ndarray:
     Returns:
         (count,) positions in order of picking.
     """
-    points = points.double()
-    points = points / (float(points.abs().max()) or 1.0)  # no overflow of the squares
+    points = points.to(torch.float64, copy=True).div_(largest(points) or 1.0)  # no overflow of the squares
     nearest = _distances(points, points[first : first + 1])[:, 0]  # as far as known: at least the true one
     known_to = torch.ones(len(points), dtype=torch.int64, device=points.device)  # picks that it knows of
     picks = [first]
@@ -47,7 +47,8 @@ def k_center(points: torch.Tensor, first: int, count: int) -> np.ndarray:
     ceilings = nearest.clone()
     ceilings[first] = -torch.inf
     slack = EQUAL * float(nearest.max())
-    rest = lazy_greedy(ceilings, refresh, picks.append, count - 1, slack=slack)
+    with threads_for(3 * points.shape[1] * count):  # of one row's distances to the picks
+        rest = lazy_greedy(ceilings, refresh, picks.append, count - 1, slack=slack)
     return np.concatenate([np.array([first], dtype=np.int64), rest])
 
 

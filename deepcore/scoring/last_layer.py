@@ -19,6 +19,7 @@ from deepcore.scoring.neighbours import full_precision
 
 EQUAL = 1e-12  # gains closer than this share of max ||g_i|| ||v|| are ties: equal rows may round differently
 PROBES = 32
+ROWS = 1024  # turned to float32 at once
 MOST = 1 / 8  # when more candidates than this share may be the best, all are computed anew
 
 
@@ -66,7 +67,7 @@ def final_rows(
         MissingSignal: the run has none of them.
         UsageError: some are not finite.
     """
-    values = torch.tensor(run.final_array(signal, val=val)[rows], device=device)
+    values = torch.as_tensor(np.asarray(run.final_array(signal, val=val)[rows]), device=device)
     if not values.isfinite().all():
         whose = "validation rows" if val else "candidates"
         raise UsageError(f"the final {signal.value} of some {whose} are not finite numbers")
@@ -159,8 +160,17 @@ class Argmax:
 
 def _single(values: torch.Tensor) -> tuple[torch.Tensor, float]:
     """In float32 with the largest at 1, so that its range loses no more than rounding does; and the scale."""
-    scale = float(values.abs().max()) or 1.0
-    return torch.div(values, scale, out=torch.empty_like(values, dtype=torch.float32)), scale
+    scale = largest(values) or 1.0
+    single = torch.empty_like(values, dtype=torch.float32)
+    for part, whole in zip(single.split(ROWS), values.split(ROWS), strict=True):  # no second copy in float64
+        part.copy_(whole / scale)
+    return single, scale
+
+
+def largest(values: torch.Tensor) -> float:
+    """The largest absolute value."""
+    low, high = values.aminmax()
+    return max(-float(low), float(high))
 
 
 def first_of_largest(gains: torch.Tensor, slack: torch.Tensor | float) -> torch.Tensor:

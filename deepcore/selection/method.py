@@ -302,9 +302,11 @@ class ScoreMethod(CoresetMethod):
         return self._named(self.chooses)
 
     def checked_scores(self, run: ProxyRun) -> np.ndarray:
-        """`score(run)`, or with `extrapolate` that of the run on a share and what follows from it for the
-        others; of a log made in one pass, the finished score. Refused where it is not one finite number per
-        candidate."""
+        """`score(run)`, refused where it is not one finite number per candidate.
+
+        With `extrapolate`, the scores of the run on a share and what follows from them for the others; of a
+        log that was made in one pass, the finished score.
+        """
         held = run.log.scores
         if held and self.score_name not in held:
             raise MissingSignal(

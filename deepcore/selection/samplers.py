@@ -29,7 +29,7 @@ from deepcore.selection.weighted import beta_weights, sample_weighted
 
 
 class Scorer(Protocol):
-    """What a sampler must know of the method that scored."""
+    """The attributes of a scoring method that a sampler reads."""
 
     @property
     def name(self) -> str: ...
@@ -45,7 +45,7 @@ class Scorer(Protocol):
 
 
 class Sampler(abc.ABC):
-    """A way to spend a budget on the scores of a method; frozen dataclasses, their fields are parameters."""
+    """Turns scores into a subset; samplers are frozen dataclasses whose fields are parameters."""
 
     needs: frozenset[Signal] = frozenset()  # read beside the score, in the method's recording
     needs_val: frozenset[Signal] = frozenset()  # the same of the validation rows
@@ -62,7 +62,7 @@ class Sampler(abc.ABC):
 
 
 class TopK(Sampler):
-    """The kept end of the score."""
+    """Takes the rows at the kept end of the score."""
 
     def draw(
         self, method: Scorer, run: ProxyRun, scores: np.ndarray, budget: Budget, rng: np.random.Generator

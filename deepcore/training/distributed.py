@@ -39,6 +39,7 @@ class Team:
         device: of this process.
         parts: "train" and "test" rows of the data set, once they are loaded.
         net: that all processes hold a copy of; None before the first training.
+        in_step: whether all wait for an order, or carry out the same one to its end.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -47,7 +48,7 @@ class Team:
         self.net: Net | None = None
         self.norms = dist.new_group()  # of batch normalisation, beside the gradients of the default group
         self._orders = dist.new_group(backend="gloo", timeout=PATIENCE)
-        self._in_step = True
+        self.in_step = True
 
     def share(self, n: int) -> slice:
         """This process's part of n rows; parts differ by one row at most, and may be empty."""
@@ -60,7 +61,7 @@ class Team:
 
     def tell(self, order: str, *details: Any) -> None:
         """Of process 0: an order to all others."""
-        if not self._in_step:
+        if not self.in_step:
             raise TeamLost("the processes of this training are out of step; the same command goes on")
         with self.together():
             dist.broadcast_object_list([(order, *details)], src=0, group=self._orders)
@@ -92,14 +93,14 @@ class Team:
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
         """A block that all processes go through: what goes wrong in it, here or elsewhere, is a TeamLost."""
-        self._in_step = False
+        self.in_step = False
         try:
             yield
         except TeamLost:
             raise
         except Exception as error:
             raise TeamLost(f"a training over {self.size} processes ended: {first_line(error)}") from error
-        self._in_step = True
+        self.in_step = True
 
 
 def share(n: int, rank: int, size: int) -> slice:

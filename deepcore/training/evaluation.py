@@ -32,7 +32,7 @@ def evaluate(
 
     Yields (positions into rows, logits, features) per batch; logits and features are float32. The network's
     body runs in `precision`. Its training mode is restored when the iterator is exhausted. The meter counts
-    the passes as `kind`. A network that several processes hold is evaluated by all of them.
+    the passes as `kind`. When several processes hold the network, all of them must call this.
     """
     was_training = net.training
     net.eval()

@@ -64,7 +64,7 @@ class Trainee:
         rows = Relabelled(team.parts[job.part], job.labels)
         self.batches = Batches(rows, device=team.device, team=team, **job.given)
         with team.together():
-            self.steps = Together(team, self.net, spec.precision, (), watched=job.watched)
+            self.steps = Together(team, self.net, spec.precision, (), kept=job.kept)
 
     def epoch(self, epoch: int, rows: np.ndarray) -> None:
         """This process's share of an epoch; dropout draws from a stream of its own."""

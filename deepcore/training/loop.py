@@ -1,4 +1,4 @@
-"""THE training loop, for proxy and target alike. It knows nothing of methods and sees no test data."""
+"""The training loop, used for proxy and target networks. It gets no method and no test data."""
 
 from __future__ import annotations
 

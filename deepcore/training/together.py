@@ -24,7 +24,7 @@ from deepcore.training.shared_norm import share_norms
 # buffers are the same everywhere; torch 2.14 renamed the flag that says so
 _NAMES = inspect.signature(DistributedDataParallel).parameters
 _SYNC_BUFFERS = "forward_sync_buffers" if "forward_sync_buffers" in _NAMES else "broadcast_buffers"
-KEPT = 1 << 24  # numbers of outputs that all processes keep before process 0 gets them (64 MB)
+KEPT = 1 << 24  # numbers of outputs that are kept (64 MB)
 
 
 @dataclass(frozen=True)
@@ -96,23 +96,24 @@ class Together:
 
     A batch of B rows is shared out, in its order, without a row twice. The loss of a process is K / B times
     the sum over its rows, so that the average over the K processes is the gradient of the batch's mean loss,
-    whatever the shares. Outputs are kept and go to process 0 at the end of the epoch, or when they are KEPT
-    numbers; its hooks get each whole batch in its order.
+    whatever the shares. Outputs are kept and go to process 0 at the end of the epoch, or when they are many;
+    its hooks get each whole batch in its order.
 
     Args:
         team: the processes; all make this object at the same time, of networks of one architecture. Weights
             and buffers become those of process 0.
         net: on its device, and trained in `precision`.
         hooks: of process 0; none of the others.
-        watched: whether process 0 has hooks.
+        kept: numbers of outputs, of all processes, that are kept before process 0 gets them; 0 for a training
+            that nobody watches.
     """
 
-    def __init__(self, team: Team, net: Net, precision: str, hooks: Sequence[Hook], *, watched: bool) -> None:
-        self.team, self.hooks, self.watched = team, hooks, watched
+    def __init__(self, team: Team, net: Net, precision: str, hooks: Sequence[Hook], *, kept: int) -> None:
+        self.team, self.hooks, self.kept = team, hooks, kept
         share_norms(net, team.device, team.norms)
         self._net = DistributedDataParallel(_Forward(net, precision), **{_SYNC_BUFFERS: False})
         self._widths = (net.head.out_features, net.feature_dim)
-        self._kept: list[tuple[np.ndarray, torch.Tensor]] = []
+        self._outputs: list[tuple[np.ndarray, torch.Tensor]] = []
         self._numbers = 0
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -127,11 +128,11 @@ class Together:
 
     def watch(self, batch: Batch, logits: torch.Tensor, features: torch.Tensor) -> None:
         """See Steps."""
-        if not self.watched:
+        if not self.kept:
             return
-        self._kept.append((batch.positions, torch.cat([logits, features], dim=1)))
+        self._outputs.append((batch.positions, torch.cat([logits, features], dim=1)))
         self._numbers += len(batch.positions) * sum(self._widths)
-        if self._numbers >= KEPT:
+        if self._numbers >= self.kept:
             self._hand_over()
 
     def close(self, total: torch.Tensor) -> float:
@@ -141,20 +142,22 @@ class Together:
 
     def _hand_over(self) -> None:
         """What was kept, from all processes, to the hooks of process 0."""
-        if not self._kept:
+        if not self._outputs:
             return
         size = self.team.size
-        shares = [[share(len(positions), rank, size) for positions, _ in self._kept] for rank in range(size)]
+        shares = [
+            [share(len(positions), rank, size) for positions, _ in self._outputs] for rank in range(size)
+        ]
         counts = [[part.stop - part.start for part in of_rank] for of_rank in shares]
-        outputs = torch.cat([rows for _, rows in self._kept])
+        outputs = torch.cat([rows for _, rows in self._outputs])
         gathered = self.team.gather(outputs, [sum(of_rank) for of_rank in counts])
         if gathered is not None:
             by_rank = [rows.split(of_rank) for rows, of_rank in zip(gathered, counts, strict=True)]
-            for (positions, _), *parts in zip(self._kept, *by_rank, strict=True):
+            for (positions, _), *parts in zip(self._outputs, *by_rank, strict=True):
                 logits, features = torch.cat(parts).split(self._widths, dim=1)
                 for hook in self.hooks:
                     hook.batch(positions, logits, features)
-        self._kept.clear()
+        self._outputs.clear()
         self._numbers = 0
 
 
@@ -204,6 +207,7 @@ class Job:
     Attributes:
         net: a copy on the CPU; part: whose rows it is trained on; labels: of all rows of the part.
         start: of the optimiser and the loss scaling, where a training goes on; None where it begins.
+        kept: see Together.
         threads, compiled: as of process 0.
         given: what both give to `Batches`.
     """
@@ -212,7 +216,7 @@ class Job:
     part: str
     labels: np.ndarray
     start: dict[str, Any] | None
-    watched: bool
+    kept: int
     threads: int
     compiled: bool
     given: dict[str, Any]
@@ -233,13 +237,13 @@ def lead(
         team.part_of(data),
         data.labels,
         start,
-        bool(hooks),
+        KEPT if hooks else 0,
         torch.get_num_threads(),
         compiled,
         given,
     )
     team.tell("train", job)
     with team.together():
-        steps = Together(team, net, given["spec"].precision, hooks, watched=bool(hooks))
+        steps = Together(team, net, given["spec"].precision, hooks, kept=job.kept)
     team.net = net
     return steps

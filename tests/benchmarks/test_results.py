@@ -7,6 +7,8 @@ import shutil
 
 import numpy as np
 import pytest
+from helpers import full_run, labels_of
+from rows import rows_of
 
 import methods
 from benchmarks import findings, grids, head_to_head, results_tables, score_study, short_tables
@@ -19,13 +21,33 @@ from benchmarks.study_tables import flipped_table, marked, scores_table, study_v
 from deepcore.analysis.comparison import compare_rows
 from deepcore.proxy.signals import Signal
 from methods.cld import CLD
-from tests.helpers import full_run, labels_of
-from tests.rows import rows_of
 
 
 @pytest.fixture(scope="module")
 def published():
     return Published.read()
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """{what a figure is of: its files}, kept by `draw_once`."""
+    return {}
+
+
+@pytest.fixture
+def draw_once(monkeypatch, drawn):
+    """A figure of the same rows is drawn once; that it comes out the same each time is tested in
+    tests/report."""
+    real = results_tables.save_figure
+
+    def save(figure, stem, *, about):
+        if about not in drawn:
+            drawn[about] = {path.suffix: path.read_bytes() for path in real(figure, stem, about=about)}
+        for suffix, content in drawn[about].items():
+            stem.with_suffix(suffix).write_bytes(content)
+        return [stem.with_suffix(suffix) for suffix in drawn[about]]
+
+    monkeypatch.setattr(results_tables, "save_figure", save)
 
 
 def changed(published, label="CCS", fraction=0.1):
@@ -36,11 +58,11 @@ def changed(published, label="CCS", fraction=0.1):
     return dataclasses.replace(published, fashion=Head.of(rows))
 
 
-def test_pages_and_figures_are_made_from_the_rows(capsys):
+def test_pages_and_figures_are_made_from_the_rows(capsys, draw_once):
     assert results_tables.main(["--check"]) == 0, capsys.readouterr().out
 
 
-def test_another_row_makes_them_stale(published, monkeypatch, capsys):
+def test_another_row_makes_them_stale(published, monkeypatch, capsys, draw_once):
     monkeypatch.setattr(results_tables.Published, "read", lambda: changed(published))
     assert results_tables.main(["--check"]) == 1
     out = capsys.readouterr().out
@@ -49,7 +71,7 @@ def test_another_row_makes_them_stale(published, monkeypatch, capsys):
     assert "digits" not in out
 
 
-def test_a_figure_that_was_touched_is_stale(published, tmp_path):
+def test_a_figure_that_was_touched_is_stale(published, tmp_path, draw_once):
     for path in results_tables.FOLDER.glob("*"):
         shutil.copy(path, tmp_path)
     assert results_tables.figures(published, tmp_path, check=True) == []

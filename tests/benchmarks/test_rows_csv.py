@@ -8,6 +8,7 @@ import io
 
 import pytest
 import torch
+from rows import rows_of
 from small_grids import Breaks
 from tiny import images, short
 
@@ -18,7 +19,6 @@ from deepcore.common.progress import Progress
 from deepcore.data.label_noise import LabelNoise
 from deepcore.experiment.harness import Harness
 from deepcore.experiment.spec import ExperimentSpec
-from tests.rows import rows_of
 
 
 @pytest.fixture(scope="module")

@@ -197,5 +197,5 @@ def test_the_installed_command_runs_the_benchmark_and_the_verbs(log):
     assert "data sets: Digits" in listed.stdout
     helped = subprocess.run([*module, "--help"], capture_output=True, text=True, cwd=ROOT, check=True)
     assert "select" in helped.stdout
-    assert "audit" in helped.stdout
+    assert "inspect" in helped.stdout
     assert 'deepcore-bench = "deepcore.__main__:main"' in (ROOT / "pyproject.toml").read_text()

@@ -1,6 +1,8 @@
 """The worker processes of image folders: started once, the same tensors, and none left behind."""
 
 import gc
+import itertools
+import json
 import multiprocessing
 import os
 import signal
@@ -71,21 +73,37 @@ def test_workers_that_were_killed_are_an_error_and_then_replaced(tmp_path):
 
 
 ENDS = """
-import multiprocessing, sys, time
+import json, multiprocessing, os, sys, time
+import main
+import deepcore.experiment.harness, methods
 from deepcore.training import loop
-ending = sys.argv.pop()
+
+folder, *argv = sys.argv[1:]
+endings, ended = ("raise", "ctrl-c", "kill"), {}
+for ending in endings:
+    if os.fork() == 0:  # each a process of its own from here to its end: torch is imported once
+        break
+else:
+    for _ in endings:
+        pid, status = os.wait()
+        ended[pid] = os.waitstatus_to_exitcode(status)
+    print(json.dumps(ended), flush=True)
+    sys.exit()
+
+os.setsid()
+os.dup2(os.open(f"{folder}/{ending}.err", os.O_WRONLY | os.O_CREAT), 2)
 real = loop._run_epoch
 
 def watched(*args):
     loss = real(*args)
-    print(*[p.pid for p in multiprocessing.active_children()], flush=True)
+    workers = [p.pid for p in multiprocessing.active_children()]
+    os.write(1, (json.dumps([ending, os.getpid(), workers]) + "\\n").encode())
     if ending == "raise":
         raise OSError("the disk is gone")
     time.sleep(60)
 
 loop._run_epoch = watched
-import main
-sys.exit(main.main(sys.argv[1:]))
+sys.exit(main.main([*argv, "--save_path", f"{folder}/{ending}"]))
 """
 
 
@@ -95,33 +113,29 @@ def test_no_process_stays_behind_whatever_ends_the_run(tmp_path):
         *("--dataset", "ImageFolder", "--data_path", str(tmp_path / "data"), "--image_size", "16"),
         *("--workers", "2", "--model", "MLP", "--selection", "Random", "--num_exp", "1", "--gpu", "-1"),
     ]
-    endings = {"raise": None, "ctrl-c": signal.SIGINT, "kill": signal.SIGKILL}
-    running = {}
-    for ending in endings:
-        command = [sys.executable, "-c", ENDS, *argv, "--save_path", str(tmp_path / ending), ending]
-        running[ending] = subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            start_new_session=True,
-        )  # fmt: skip
-    for ending, process in running.items():
-        workers = [int(pid) for pid in process.stdout.readline().split()]
-        assert len(workers) == 2, process.communicate()
+    command = [sys.executable, "-c", ENDS, str(tmp_path), *argv]
+    running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    pids, workers = {}, {}
+    for _ in range(3):
+        ending, pids[ending], workers[ending] = json.loads(running.stdout.readline())
+        assert len(workers[ending]) == 2
         if ending == "ctrl-c":
-            os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to all of them
-        elif endings[ending]:
-            process.send_signal(endings[ending])
-        _, err = process.communicate(timeout=60)
-        assert "Traceback" not in err
-        if ending == "ctrl-c":
-            assert process.returncode == 130
-            assert err.splitlines()[-1].startswith("stopped; the same command goes on")
-        if ending == "raise":
-            assert process.returncode == 2
-            assert "error: the disk is gone" in err
-        patience = time.monotonic() + 30  # after a kill, workers look for their parent every 5 s
-        while any(alive(pid) for pid in workers) and time.monotonic() < patience:
-            time.sleep(0.1)
-        assert not any(alive(pid) for pid in workers), ending
+            os.killpg(pids[ending], signal.SIGINT)  # a terminal sends it to all of them
+        elif ending == "kill":
+            os.kill(pids[ending], signal.SIGKILL)
+    ended = json.loads(running.communicate(timeout=60)[0])
+    said = {ending: (tmp_path / f"{ending}.err").read_text() for ending in pids}
+    assert not any("Traceback" in text for text in said.values())
+    assert {ending: ended[str(pid)] for ending, pid in pids.items()} == {
+        "raise": 2, "ctrl-c": 130, "kill": -signal.SIGKILL,
+    }  # fmt: skip
+    assert "error: the disk is gone" in said["raise"]
+    assert said["ctrl-c"].splitlines()[-1].startswith("stopped; the same command goes on")
+    patience = time.monotonic() + 30  # after a kill, workers look for their parent every 5 s
+    while any(map(alive, itertools.chain(*workers.values()))) and time.monotonic() < patience:
+        time.sleep(0.1)
+    for ending, of_run in workers.items():
+        assert not any(map(alive, of_run)), ending
 
 
 def alive(pid: int) -> bool:

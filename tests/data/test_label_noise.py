@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from rows import rows_of
 
 import main
 from deepcore.common.checks import UsageError
@@ -22,7 +23,6 @@ from deepcore.proxy.signals import Signal
 from deepcore.proxy.store import ProxyStore
 from deepcore.report.noise_report import detection, noise_table
 from deepcore.selection.selection import Selection
-from tests.rows import rows_of
 
 
 def blobs(classes=4, n=200):
@@ -143,7 +143,7 @@ def stored_rows(folder):
 
 def test_a_run_trains_on_the_flipped_labels_and_says_so(tmp_path, capsys):
     assert run(tmp_path, "--selection", "Random", "CLD", "--label_noise", "0.4") == 0
-    assert "Flipped labels, 40%" in capsys.readouterr().out
+    assert "Flipped labels: 40%" in capsys.readouterr().out
     for row in stored_rows(tmp_path):
         noise = row["label_noise"]
         assert noise["train"] == 0.4

@@ -27,7 +27,10 @@ from deepcore.experiment.waiting import Waiting
 from deepcore.proxy.signals import Signal
 
 ROOT = Path(__file__).resolve().parents[2]
-SELECTION = ("CLD", "Random", "TDDS", "D2", "EL2N:repeats=2,epochs=2", "Full", "CCS", "CCS:beta=0.3")
+SELECTION = (
+    *("CLD", "Random", "TDDS", "D2", "EL2N:repeats=2,epochs=2", "Full", "CCS", "CCS:beta=0.3"),
+    *("TAP", "AUM:extrapolate=0.5", "SloCurv", "CRAIG"),
+)
 
 
 def contents(folder: Path) -> dict[str, object]:
@@ -54,7 +57,7 @@ def test_rows_and_files_are_the_same_bits_for_any_number_of_jobs(tmp_path):
     one = runner(tmp_path / "one", spec, data, jobs=1).run()
     two = runner(tmp_path / "two", spec, data, jobs=2).run()
     assert [row.content() for row in two] == [row.content() for row in one]
-    assert len(one) == 2 * (7 * 2 + 1)
+    assert len(one) == 2 * (11 * 2 + 1)
     first, second = contents(tmp_path / "one"), contents(tmp_path / "two")
     assert first.keys() == second.keys()
     assert first == second
