@@ -11,6 +11,7 @@ from deepcore.common.checks import check_positive
 from deepcore.logs.recorder import LossRecorder
 
 Losses = Callable[[np.ndarray, np.ndarray], np.ndarray]  # raw predictions, labels -> one loss per sample
+REWEIGHTED = {"dart", "rf", "random_forest"}  # boosting of LightGBM that changes the weights of earlier trees
 
 
 def xgboost_log(
@@ -60,9 +61,14 @@ def lightgbm_log(
     raw: dict[str, np.ndarray] = {}  # the trees so far; only the new ones are run
 
     def log(env: Any) -> None:
+        trees_stay = not REWEIGHTED & {str(value) for value in env.params.values()}
         for name, (x, _) in (("train", train), ("val", val)):
-            new = env.model.predict(x, raw_score=True, start_iteration=env.iteration, num_iteration=1)
-            raw[name] = raw[name] + new if name in raw else np.asarray(new)
+            known = name in raw and trees_stay
+            first = env.iteration if known else 0  # all of them where a model is trained further
+            new = env.model.predict(
+                x, raw_score=True, start_iteration=first, num_iteration=env.iteration + 1 - first
+            )
+            raw[name] = raw[name] + new if known else np.asarray(new)
         if (env.iteration + 1) % every == 0:
             _log(recorder, raw["train"], np.asarray(train[1]), raw["val"], np.asarray(val[1]), loss)
 

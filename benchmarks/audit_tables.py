@@ -1,0 +1,140 @@
+"""Write the tables and sentences of docs/audit.md from benchmarks/results/audit_quality.csv.
+
+    python benchmarks/audit_tables.py [--check]
+
+--check writes nothing and fails when the page is out of date.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from tabulate import tabulate
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))  # runs from a clone without installation
+
+from benchmarks.generated_parts import filled, write_or_check
+from deepcore.cli.flags import Parser
+
+RESULTS = HERE / "results" / "audit_quality.csv"
+PAGE = HERE.parent / "docs" / "audit.md"
+AUDITS = ("audit of batches", "audit of passes")
+CLEANLAB = "cleanlab: self-confidence"
+
+Row = dict[str, str]
+
+
+def read(path: Path) -> list[Row]:
+    """The rows of a file of results; none where there is no file."""
+    if not path.exists():
+        return []
+    with open(path, newline="", encoding="utf-8") as handle:
+        return list(csv.DictReader(handle))
+
+
+def parts(rows: Sequence[Row]) -> dict[str, str]:
+    """The generated parts of the page."""
+    names = dict.fromkeys(row["data"] for row in rows)
+    by_data = {name: [row for row in rows if row["data"] == name] for name in names}
+    return {
+        "settings": "\n".join(_setting(of_data) for of_data in by_data.values()),
+        "quality": "\n\n".join(_quality(of_data) for of_data in by_data.values()),
+        "shares": "\n\n".join(_shares(of_data) for of_data in by_data.values()),
+    }
+
+
+def _setting(rows: Sequence[Row]) -> str:
+    first = rows[0]
+    sizes = sorted({int(row["rows"]) for row in rows})
+    count = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
+    seeds = len({row["seed"] for row in rows})
+    return (
+        f"- {first['data']}: {count} candidates, {first['net']}, {first['epochs']} epochs, "
+        f"{seeds} seed{'s' if seeds > 1 else ''}"
+    )
+
+
+def _settings_of(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    """Rate and kind of each setting with flips, the uniform ones first."""
+    found = {(row["kind"], row["rate"]) for row in rows if row["kind"] != "none"}
+    return [(rate, kind) for kind, rate in sorted(found, key=lambda s: (s[0] != "uniform", float(s[1])))]
+
+
+def _of(rows: Sequence[Row], setting: tuple[str, str]) -> list[Row]:
+    return [row for row in rows if (row["rate"], row["kind"]) == setting]
+
+
+def _name(setting: tuple[str, str]) -> str:
+    return "none" if setting[1] == "none" else f"{float(setting[0]):.0%} {setting[1]}"
+
+
+def mean_of(rows: Sequence[Row], name: str) -> float:
+    """The mean of a column over rows."""
+    return float(np.mean([float(row[name]) for row in rows]))
+
+
+def _quality(rows: Sequence[Row]) -> str:
+    """AUROC and precision of each score, means over seeds; the last column over all settings."""
+    settings = _settings_of(rows)
+    body = []
+    for score in dict.fromkeys(row["score"] for row in rows):
+        of_score = [row for row in rows if row["score"] == score and row["auroc"]]
+        cells = [_cell(_of(of_score, setting)) for setting in settings]
+        body.append([score, of_score[0]["trainings"], *cells, _cell(of_score)])
+    headers = ["score", "trainings", *map(_name, settings), "mean"]
+    return f"**{rows[0]['data']}: AUROC / precision**\n\n{_table(headers, body)}"
+
+
+def _cell(rows: Sequence[Row]) -> str:
+    return f"{mean_of(rows, 'auroc'):.3f} / {mean_of(rows, 'precision'):.2f}" if rows else ""
+
+
+def _shares(rows: Sequence[Row]) -> str:
+    """A line a setting: the true share, the audits' estimates, how often their intervals held it, and
+    cleanlab's count."""
+    body = []
+    for setting in [("0", "none"), *_settings_of(rows)]:
+        here = _of(rows, setting)
+        if not here:
+            continue
+        line = [_name(setting), f"{mean_of(here, 'wrong'):.1%}"]
+        for name in AUDITS:
+            of_audit = [row for row in here if row["score"] == name]
+            line += [_interval(of_audit), f"{held(of_audit)} of {len(of_audit)}"]
+        counted = [row for row in here if row["score"] == CLEANLAB]
+        body.append([*line, f"{mean_of(counted, 'estimate'):.1%}" if counted else ""])
+    headers = ["flipped", "wrong labels", "audit of batches", "holds it", "audit of passes", "holds it",
+               "cleanlab's count"]  # fmt: skip
+    return f"**{rows[0]['data']}: estimated share**\n\n{_table(headers, body)}"
+
+
+def _interval(rows: Sequence[Row]) -> str:
+    estimate, low, high = (mean_of(rows, name) for name in ("estimate", "low", "high"))
+    return f"{estimate:.1%} ({low:.1%} to {high:.1%})"
+
+
+def held(rows: Sequence[Row]) -> int:
+    """In how many rows the interval holds the true share."""
+    return sum(float(row["low"]) <= float(row["wrong"]) <= float(row["high"]) for row in rows)
+
+
+def _table(headers: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    return tabulate(body, headers, "github", disable_numparse=True)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write, or check; returns the exit status."""
+    parser = Parser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="fail when the page is out of date")
+    check = parser.parse_args(argv).check
+    files = {PAGE: filled(PAGE, "audit", parts(read(RESULTS)))}
+    return write_or_check(files, check=check, command="python benchmarks/audit_tables.py")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
