@@ -3,15 +3,17 @@
     python benchmarks/log_speed.py            an .npz of 91 x 1,281,167 losses (466 MB), a CSV of 10^7 rows
     python benchmarks/log_speed.py --of npz folder csv parquet --repeats 3
 
-Each command runs in a process of its own, imports included, and writes the 10% that CLD keeps. Own memory is
-the peak of the process's anonymous pages (Linux), less that of the same command on a log of 20 samples: pages
-of the mapped file do not count. All memory is the peak of all resident pages. The logs lie in a temporary
-folder and are removed.
+Each command runs in a process of its own, imports included, and writes the 10% that CLD keeps. Seconds are
+medians: by the clock, and of the processor, which others on the machine disturb less. Own memory is the peak
+of the process's anonymous pages (Linux), less that of the same command on a log of 20 samples: pages of the
+mapped file do not count. All memory is the peak of all resident pages. The logs lie in a temporary folder and
+are removed.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import shutil
 import subprocess
 import sys
@@ -42,7 +44,7 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=args.tmp) as folder:
         small = write_arrays(Path(folder), "npz", 20, 5, 2)
-        idle = min(select(small)[1] for _ in range(2))
+        idle = min(select(small)[2] for _ in range(2))
         rows = []
         for form in args.of:
             if form in ("npz", "folder"):
@@ -50,11 +52,12 @@ def main() -> None:
             else:
                 log = write_table(Path(folder), form, args.rows_of_table)
             runs = np.array([select(log) for _ in range(args.repeats)])
-            rows.append([form, size_of(log) / 1e6, np.median(runs[:, 0]), runs[:, 1].max() - idle,
-                         runs[:, 2].max()])  # fmt: skip
+            clock, processor = np.median(runs[:, :2], axis=0)
+            own, whole = runs[:, 2:].max(axis=0)
+            rows.append([form, size_of(log) / 1e6, clock, processor, own - idle, whole])
             shutil.rmtree(log) if log.is_dir() else log.unlink()
-    headers = ["log", "MB", "median s", "own memory above idle, MB", "all memory, MB"]
-    print(tabulate(rows, headers, floatfmt=("", ",.0f", ".2f", ",.0f", ",.0f")))
+    headers = ["log", "MB", "seconds", "processor s", "own memory, MB", "all memory, MB"]
+    print(tabulate(rows, headers, floatfmt=("", ",.0f", ".2f", ".2f", ",.0f", ",.0f")))
 
 
 def write_arrays(folder: Path, form: str, count: int, checkpoints: int, classes: int) -> Path:
@@ -116,11 +119,11 @@ def epochs_of(samples: int, val: int) -> Iterator[object]:
         yield pyarrow.table({name: column[order] for name, column in columns.items()})
 
 
-def select(log: Path) -> tuple[float, float, float]:
-    """Seconds by the clock, peak of the process's own memory and of all its memory, MB."""
+def select(log: Path) -> tuple[float, float, float, float]:
+    """Seconds by the clock and of the processor; peaks of the process's own memory and of all of it, MB."""
     command = [sys.executable, "-m", "deepcore", "select", str(log), "--method", "CLD", "--fraction", "0.1"]
     out = log.with_name("coreset.csv")
-    start = time.perf_counter()
+    start, used = time.perf_counter(), processor_seconds()
     process = subprocess.Popen([*command, "--out", str(out)], cwd=ROOT, stderr=subprocess.DEVNULL)
     own = whole = 0.0
     while process.poll() is None:
@@ -131,7 +134,13 @@ def select(log: Path) -> tuple[float, float, float]:
     if process.returncode or out.read_text().count("\n") < 2:
         raise SystemExit(f"{' '.join(command)} failed with {process.returncode}")
     out.unlink()
-    return seconds, own, whole
+    return seconds, processor_seconds() - used, own, whole
+
+
+def processor_seconds() -> float:
+    """Of all processes that this one started and that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def memory(pid: int) -> dict[str, float]:

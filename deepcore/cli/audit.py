@@ -82,35 +82,38 @@ def audit(log: ProxyRun, source: str) -> Audit:
 
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        scores, suspicious = _scores(log)
+        scores, suspicious, remark = _scores(log)
     suspects = rank_suspects(scores, suspicious, log.ids)
     share = None if log.log.scores else wrong_share(log)
     estimate = USUAL if share is None else share.estimate
     count = min(len(log.ids), max(1, math.ceil(estimate * len(log.ids))))
-    notes = tuple(dict.fromkeys(str(warning.message) for warning in said))
+    notes = tuple(dict.fromkeys([*remark, *(str(warning.message) for warning in said)]))
     name = "standard input" if source == "-" else Path(source).name
     return Audit(log, suspects, share, count, name, notes)
 
 
-def _scores(log: ProxyRun) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """CLD and AUM where the log serves them, and the mean loss."""
+def _scores(log: ProxyRun) -> tuple[dict[str, np.ndarray], dict[str, str], list[str]]:
+    """CLD and AUM where the log serves them, and the mean loss; which end of each is suspicious; remarks."""
     from deepcore.proxy.signals import Signal
     from deepcore.scoring.epochs import mean_over_epochs
     from deepcore.selection.readable import lacking
     from methods.aum import AUM
     from methods.cld import CLD
 
-    scores, suspicious = {}, {}
+    scores, suspicious, remarks = {}, {}, []
     for method in (CLD(), CLD(trajectory="global"), AUM()):
         if method.name not in scores and not lacking(method, log):
             scores[method.name] = method.checked_scores(log)
             suspicious[method.name] = "lowest"
+            if log.log.has_classes and getattr(method, "trajectory", "") == "global":
+                lacks = "; ".join(lacking(CLD(), log))
+                remarks.append(f"CLD compares with the validation loss of all classes, for lack of {lacks}")
     if "loss" in log.log.summaries:
         scores["loss"] = log.log.summaries["loss"]
     else:
         losses = log.trajectory(Signal.LOSS, "online")
         scores["loss"] = mean_over_epochs(losses, gaps=log.log.has_gaps)
-    return scores, suspicious | {"loss": "highest"}
+    return scores, suspicious | {"loss": "highest"}, remarks
 
 
 def _rows(found: Audit) -> int:

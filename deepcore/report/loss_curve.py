@@ -6,6 +6,14 @@ import numpy as np
 
 WIDTH, HEIGHT = 220, 96
 LEFT, RIGHT, TOP, BOTTOM = 26, 6, 8, 16  # room for the numbers
+CURVE_STYLE = """
+.curve text { font-size: 9px; fill: #5c6670; }
+.curve path { fill: none; stroke-linejoin: round; }
+.curve .axis { stroke: #b6bec6; stroke-width: 1; }
+.curve .ref { stroke: #8b96a1; stroke-width: 1.6; stroke-dasharray: 4 3; }
+.curve .odd { stroke: #c0392b; stroke-width: 1.8; }
+.curve .plain { stroke: #1f6fb2; stroke-width: 1.8; }
+"""
 
 
 def loss_curve(losses: np.ndarray, reference: np.ndarray | None, first: int, *, suspicious: bool) -> str:

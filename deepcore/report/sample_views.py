@@ -17,6 +17,8 @@ from deepcore.common.checks import UsageError, read_npz
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 SIDE = 160  # pixels of the longer side, at most
 TEXT = 400  # characters shown
+SAMPLED = 1000  # pictures whose values say which are black and white
+DARK = 64  # bytes below this throughout are no usual picture: their own range is shown
 ARRAYS = ("x_train", "images", "x", "data")
 
 
@@ -56,6 +58,10 @@ class _Arrays(SampleViews):
             held = ", ".join(f"{key} {array.shape}" for key, array in arrays.items())
             raise UsageError(f"{path}: no pictures x_train (N, H, W) or (N, H, W, C) in it, but {held}")
         self.where, self.pictures = path, arrays[name]
+        few = self.pictures[:SAMPLED]
+        self.low, self.high = float(few.min()), float(few.max())
+        if self.pictures.dtype == np.uint8 and self.high >= DARK:
+            self.low, self.high = 0.0, 255.0
 
     def view(self, sample: Any) -> str:
         if not isinstance(sample, (int, np.integer)) or not 0 <= sample < len(self.pictures):
@@ -65,10 +71,8 @@ class _Arrays(SampleViews):
             )
         from PIL import Image
 
-        pixels = np.asarray(self.pictures[sample])
-        if pixels.dtype != np.uint8:
-            low, high = float(pixels.min()), float(pixels.max())
-            pixels = ((pixels - low) / ((high - low) or 1.0) * 255).astype(np.uint8)
+        shares = (np.asarray(self.pictures[sample], np.float64) - self.low) / ((self.high - self.low) or 1.0)
+        pixels = (255 * shares.clip(0, 1) + 0.5).astype(np.uint8)
         if pixels.ndim == 3 and pixels.shape[2] not in (3, 4):
             pixels = pixels[..., 0]
         return _picture(Image.fromarray(pixels), sample)

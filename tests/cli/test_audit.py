@@ -105,7 +105,7 @@ def test_the_flipped_samples_come_first(call, tmp_path):
     assert status == 0
     assert "90 samples ranked; an estimated 3.3% of the labels are wrong" in said
     page = Page((tmp_path / "audit.html").read_text())
-    assert "An estimated 3.3% of the labels are wrong (3 of 90)" in page.text
+    assert "3.3% estimated share of wrong labels: 3 of 90" in page.text
     assert len(page.images) == 6 + 4
     assert all(link.startswith("data:image/png;base64,") for link in page.links)
     assert "http" not in page.text
