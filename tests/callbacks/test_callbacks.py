@@ -138,6 +138,8 @@ def test_hugging_face_classifier(tmp_path, evaluated):
     trainer.train()
     before = trainer.recorder.epochs
     trainer.evaluate()  # after training: not an epoch
+    trainer.predict(given["eval_dataset"])
+    assert len(trainer.predict(given["eval_dataset"].remove_columns("labels")).predictions) == Q
     assert trainer.recorder.epochs == before == EPOCHS
     run = trainer.recorder.run()
     np.testing.assert_array_equal(run.ids, 100 + np.arange(N))
@@ -230,6 +232,29 @@ def test_boosting(library, classes):
     means = run.trajectory(Signal.LOSS, "online").mean(axis=1)
     np.testing.assert_allclose(means, told["train"][metric], rtol=1e-4)
     np.testing.assert_allclose(run.val_mean(), told["val"][metric], rtol=1e-4)
+
+
+@pytest.mark.parametrize("boosting", ["dart", "gbdt"])
+def test_lightgbm_reweighted_or_trained_further(boosting):
+    """DART changes the trees of earlier rounds; a training that goes on begins with trees."""
+    lightgbm = pytest.importorskip("lightgbm")
+    from deepcore.callbacks.boosting import lightgbm_log
+
+    kind = {"objective": "multiclass", "num_class": C, "num_threads": 1, "verbose": -1, "min_data_in_leaf": 3,
+            "boosting": boosting, "drop_rate": 0.9, "skip_drop": 0.0}  # fmt: skip
+    parts = (X, Y), (X_VAL, Y_VAL)
+    before = None
+    if boosting == "gbdt":
+        before = lightgbm.train(kind, lightgbm.Dataset(X, Y, free_raw_data=False), 3)
+    recorder = LossRecorder(Y, Y_VAL)
+    model = lightgbm.train(
+        kind, lightgbm.Dataset(X, Y, free_raw_data=False), 6, init_model=before,
+        callbacks=[lightgbm_log(recorder, *parts)],
+    )  # fmt: skip
+    run = recorder.run()
+    assert run.epochs == 6
+    expected = -np.log(model.predict(X)[np.arange(N), Y])
+    np.testing.assert_allclose(run.trajectory(Signal.LOSS, "online")[-1], expected, rtol=1e-4)
 
 
 def test_boosting_with_a_loss_of_ones_own_and_every_second_round():
