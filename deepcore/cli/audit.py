@@ -93,7 +93,11 @@ def audit(log: ProxyRun, source: str) -> Audit:
 
 
 def _scores(log: ProxyRun) -> tuple[dict[str, np.ndarray], dict[str, str], list[str]]:
-    """CLD and AUM where the log serves them, and the mean loss; which end of each is suspicious; remarks."""
+    """CLD and AUM where the log serves them, and the mean loss; which end of each is suspicious; remarks.
+
+    CLD compares with the validation loss of all classes: the curve of one class is noisy where its
+    validation rows are few or have wrong labels, too (docs/audit.md). One-pass logs hold CLD by class.
+    """
     from deepcore.proxy.signals import Signal
     from deepcore.scoring.epochs import mean_over_epochs
     from deepcore.selection.readable import lacking
@@ -101,13 +105,14 @@ def _scores(log: ProxyRun) -> tuple[dict[str, np.ndarray], dict[str, str], list[
     from methods.cld import CLD
 
     scores, suspicious, remarks = {}, {}, []
-    for method in (CLD(), CLD(trajectory="global"), AUM()):
+    for method in (CLD(trajectory="global"), CLD(), AUM()):
         if method.name not in scores and not lacking(method, log):
             scores[method.name] = method.checked_scores(log)
             suspicious[method.name] = "lowest"
-            if log.log.has_classes and getattr(method, "trajectory", "") == "global":
-                lacks = "; ".join(lacking(CLD(), log))
-                remarks.append(f"CLD compares with the validation loss of all classes, for lack of {lacks}")
+            if log.log.has_classes and getattr(method, "trajectory", "") == "class":
+                remarks.append(
+                    "CLD compares with the validation loss of the sample's class, as one pass does"
+                )
     if "loss" in log.log.summaries:
         scores["loss"] = log.log.summaries["loss"]
     else:

@@ -209,8 +209,8 @@ def _legend(audit: Audit, *, odd: bool) -> list[str]:
 
 def _meanings(audit: Audit) -> Sequence[str]:
     what = {
-        "CLD": "CLD is the correlation of the sample's loss differences with those of the validation loss, "
-        "that of its class where there are classes: a sample that is learned with its class is near 1.",
+        "CLD": "CLD is the correlation of the sample's loss differences with those of the mean "
+        "validation loss: a sample that is learned when the others are is near 1.",
         "AUM": "AUM is the mean margin over the epochs: how far the label is ahead of the strongest other "
         "class.",
         "loss": "loss is the mean loss over the epochs.",

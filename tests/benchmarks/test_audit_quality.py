@@ -37,7 +37,7 @@ def test_flips_are_found_and_runs_are_kept(results):
     assert not any(row["auroc"] for row in rows if row["kind"] == "none")
     assert results(*few, "0") == rows  # the same rows again, not twice
     assert len(results(*few, "1")) == 2 * len(rows)
-    parts = audit_tables.parts(audit_quality.read(audit_quality.RESULTS))
+    parts = audit_tables.tables(audit_quality.read(audit_quality.RESULTS))
     assert "2 seeds" in parts["settings"]
     assert parts["quality"].count("| audit of batches") == 1
     assert parts["shares"].count(" of 2 ") == 3 * 2
