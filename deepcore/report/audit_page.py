@@ -210,7 +210,7 @@ def _legend(audit: Audit, *, odd: bool) -> list[str]:
 def _meanings(audit: Audit) -> Sequence[str]:
     what = {
         "CLD": "CLD is the correlation of the sample's loss differences with those of the mean "
-        "validation loss: a sample that is learned when the others are is near 1.",
+        "validation loss: near 1, the sample is learned together with the others.",
         "AUM": "AUM is the mean margin over the epochs: how far the label is ahead of the strongest other "
         "class.",
         "loss": "loss is the mean loss over the epochs.",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import io
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,7 +13,8 @@ import numpy as np
 import pytest
 
 from deepcore.__main__ import main
-from deepcore.logs import LossRecorder
+from deepcore.logs import LossRecorder, read_logs
+from methods.cld import CLD
 
 N, Q, T, C = 90, 30, 12, 3
 LABELS, VAL_LABELS = np.arange(N) % C, np.arange(Q) % C
@@ -92,6 +95,11 @@ class Page(HTMLParser):
     def text(self) -> str:
         return re.sub(r"\s+", " ", " ".join(self.words))
 
+    @property
+    def cards(self) -> list[str]:
+        """The words after each card's rank, suspects first."""
+        return re.split(r"#[\d,]+ ", self.text)[1:]
+
 
 def read_csv(path: Path) -> list[dict[str, str]]:
     with open(path, newline="") as handle:
@@ -115,6 +123,10 @@ def test_the_flipped_samples_come_first(call, tmp_path):
         assert int(row["model_says"]) == (int(row["label"]) + 1) % C
         assert row["new_label"] == ""
     assert len(rows) == N  # at least 100 asked for, there are 90
+    scores = CLD(trajectory="global").score(read_logs(log))
+    assert [float(row["CLD"]) for row in rows] == pytest.approx([scores[int(row["id"])] for row in rows])
+    for row, part in zip(rows[:6], page.cards[:6], strict=True):
+        assert f"labelled {row['label']} the model says {row['model_says']}" in part
     assert list(rows[0]) == ["rank", "id", "label", "model_says", "share_of_epochs", "combined_rank", "CLD",
                              "AUM", "loss", "new_label"]  # fmt: skip
 
@@ -125,6 +137,7 @@ def test_a_one_pass_log_has_no_curves(call, tmp_path):
     page = (tmp_path / "audit.html").read_text()
     assert "<svg" not in page
     assert "made in one pass" in Page(page).text
+    assert "CLD compares with the validation loss of the sample's class" in Page(page).text
     rows = read_csv(tmp_path / "relabel.csv")
     assert len(rows) == 5
     assert {int(row["id"]) for row in rows[:3]} == set(WRONG)
@@ -164,6 +177,20 @@ def test_names_and_texts_are_shown_as_text(call, tmp_path):
     assert "<script>alert(4)</script> & more" in page.text
     assert "<eel>" in page.text
     assert {row["id"] for row in read_csv(tmp_path / "audit.csv")[:3]} == {f"<b>{i}" for i in WRONG}
+
+
+@pytest.mark.parametrize("values", [PICTURES // 16, PICTURES / 255 - 0.5, PICTURES])
+def test_pictures_of_any_range_fill_it(call, tmp_path, values):
+    """Bytes from 0 to 15 are not shown as black; usual bytes stay as they are."""
+    image = pytest.importorskip("PIL.Image")
+    np.savez(tmp_path / "x.npz", x_train=values)
+    assert call(write_log(tmp_path / "log"), "--data", "x.npz", "--show", 6)[0] == 0
+    page = Page((tmp_path / "audit.html").read_text())
+    first = int(read_csv(tmp_path / "audit.csv")[0]["id"])
+    content = base64.b64decode(page.images[0]["src"].split(",")[1])
+    shown = np.asarray(image.open(io.BytesIO(content)), dtype=np.float64)
+    whole = PICTURES // 16 * 17.0 if values.dtype == np.uint8 and values.max() < 16 else PICTURES
+    np.testing.assert_allclose(shown, whole[first], atol=3)
 
 
 @pytest.mark.parametrize("text_ids", [True, False])
