@@ -1,7 +1,7 @@
 """How well an audit finds wrong labels: flipped labels, the audit's scores, and cleanlab beside them.
 
-    python benchmarks/audit_quality.py digits --seeds 2 3 4
-    python benchmarks/audit_quality.py fashion --data_path DIR --rows 20000 --seeds 2
+    python benchmarks/audit_quality.py digits --seeds 2
+    python benchmarks/audit_quality.py fashion --data_path DIR --rows 6000 --seeds 2
     python benchmarks/audit_quality.py PATH.npz              any data set of main.py, such as Letter
 
 A share of all labels is flipped, train and validation rows alike: uniformly to another class, or to the next

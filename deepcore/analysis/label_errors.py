@@ -24,7 +24,7 @@ class Suspects:
 
     Attributes:
         order: (N,) positions in the run; ties by lower id.
-        combined: (N,) mean over the scores of the rank among the N, as a share in (0, 1]; low is suspicious.
+        combined: (N,) median over the scores of the rank among the N, a share in (0, 1]; low is suspicious.
         scores: {name: (N,)} as they were computed.
         suspicious: {name: "lowest" or "highest"}, which end of each is.
     """
@@ -38,17 +38,15 @@ class Suspects:
 def rank_suspects(
     scores: Mapping[str, np.ndarray], suspicious: Mapping[str, str], ids: np.ndarray
 ) -> Suspects:
-    """Order samples by the mean of their ranks in each score.
+    """Order samples by the median of their ranks, so that one score that is noise in a log does little harm.
 
     Args:
         scores: {name: (N,)}, at least one, finite.
         suspicious: {name: "lowest" or "highest"}.
         ids: (N,), for ties.
     """
-    ranks = np.zeros(len(ids))
-    for name, values in scores.items():
-        ranks += rankdata(values if suspicious[name] == "lowest" else -np.asarray(values))
-    combined = ranks / (len(scores) * len(ids))
+    signed = (np.asarray(v) if suspicious[name] == "lowest" else -np.asarray(v) for name, v in scores.items())
+    combined = np.median([rankdata(values) for values in signed], axis=0) / len(ids)
     return Suspects(np.lexsort((ids, combined)), combined, dict(scores), dict(suspicious))
 
 

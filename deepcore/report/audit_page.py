@@ -220,7 +220,7 @@ def _meanings(audit: Audit) -> Sequence[str]:
         end = LOWER[audit.suspects.suspicious[name]]
         found.append(f"{what.get(name.split(':')[0], name + '.')} {end[0].upper()}{end[1:]}.")
     if len(audit.suspects.scores) > 1:
-        found.append("Samples are ordered by the mean of their ranks in these scores.")
+        found.append("Samples are ordered by the median of their ranks in these scores.")
     return found
 
 

@@ -83,6 +83,13 @@ def test_ranks_by_hand():
     # ranks of CLD 4, 1, 2.5, 2.5, of the loss 4, 3, 1.5, 1.5
     np.testing.assert_array_equal(suspects.combined, [1.0, 0.5, 0.5, 0.5])
     np.testing.assert_array_equal(suspects.order, [3, 2, 1, 0])  # ties by lower id
+    # ranks of AUM 3, 4, 2, 1: of three ranks the middle one counts
+    three = rank_suspects(
+        {**scores, "AUM": np.array([5.0, 6.0, -1.0, -2.0])},
+        {"CLD": "lowest", "loss": "highest", "AUM": "lowest"},
+        np.array([7, 5, 4, 3]),
+    )
+    np.testing.assert_array_equal(three.combined, [1.0, 0.75, 0.5, 0.375])
 
 
 def test_the_class_that_is_said_instead():
