@@ -1,6 +1,6 @@
 """How much longer a training epoch takes when its losses are logged.
 
-    python benchmarks/logging_cost.py              an MLP on 54,000 x 784, and ResNet18 on 2 batches of 128
+    python benchmarks/logging_cost.py              an MLP on 54,000 x 784, and ResNet18 on a batch of 128
     python benchmarks/logging_cost.py --net MLP
 
 Epochs without and with logging take turns in one process, each on a network of its own; the ratio is taken
@@ -30,7 +30,7 @@ from deepcore.logs import LossRecorder
 from deepcore.nets import build
 
 CLASSES, BATCH = 10, 128
-SIZES = {"MLP": (54_000, (784,)), "ResNet18": (2 * BATCH, (3, 32, 32))}
+SIZES = {"MLP": (54_000, (784,)), "ResNet18": (BATCH, (3, 32, 32))}
 WAYS = ("losses", "losses, in a folder", "logits", "logits, in one pass")
 
 
@@ -40,13 +40,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--net", nargs="+", choices=list(SIZES), default=list(SIZES))
+    parser.add_argument("--ways", nargs="+", choices=WAYS, help="default: all for MLP, logits for ResNet18")
     parser.add_argument("--repeats", type=int, default=7, help="pairs of epochs")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     args = parser.parse_args()
     rows = [
         measure(net, way, args.repeats, torch.device(args.device))
         for net in args.net
-        for way in (WAYS if net == "MLP" else WAYS[2:3])
+        for way in args.ways or (WAYS if net == "MLP" else WAYS[2:3])
     ]
     headers = ["net", "what is logged", "plain s", "logged s", "slower %", "in the logger %"]
     print(f"{args.device}, {torch.get_num_threads()} threads, {args.repeats} pairs of epochs")

@@ -56,8 +56,8 @@ class WrongShare:
 
     Attributes:
         estimate: share of the samples with which the model disagrees in more than OFTEN of the epochs.
-        low, high: an interval that is meant to hold the true share in 95 of 100 logs: from the share of
-            confident disagreement to the share of any disagreement, each with its sampling error.
+        low, high: from the share of confident disagreement to the share of any disagreement, each with its
+            sampling error at 95%. docs/audit.md says how often this interval held the true share.
         epochs: that were looked at, 1 to the one with the least validation loss.
     """
 
