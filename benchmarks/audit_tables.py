@@ -200,7 +200,18 @@ def share_findings(rows: Sequence[Row]) -> str:
             f"{len(of_audit)} logs."
         )
     lines.append(f"- cleanlab's count: {_off([row for row in rows if row['score'] == CLEANLAB])}.")
+    none = [row for row in rows if row["score"] == AUDITS[0] and row["kind"] == "none"]
+    counted = {title(row["data"]): _of_data(none, row["data"]) for row in none}
+    lines.append(
+        "- Where nothing was flipped, the audit of batches counts "
+        + ", ".join(f"{mean_of(of_data, 'estimate'):.1%} on {name}" for name, of_data in counted.items())
+        + ": samples that are hard for the network."
+    )
     return "\n".join(lines)
+
+
+def _of_data(rows: Sequence[Row], data: str) -> list[Row]:
+    return [row for row in rows if row["data"] == data]
 
 
 def _off(rows: Sequence[Row]) -> str:
