@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import torch
 from small_grids import CPU, QUIET, grid, runner
 from tiny import images, short
 
+import methods
 from deepcore.common.files import locked
 from deepcore.common.pools import LokyPool, SerialPool, WorkerLost
 from deepcore.experiment import tasks
@@ -109,6 +111,48 @@ def test_a_proxy_run_recorded_beside_the_next_epoch_is_the_same_run(tmp_path, ne
     assert runs[0].costs["passes"] == runs[1].costs["passes"]
 
 
+def test_the_first_epoch_is_compared_with_row_0_however_late_it_comes(tmp_path, monkeypatch):
+    """Row 0 is recorded beside the first epoch, whose KL_STEP starts from its logits."""
+    from deepcore.proxy import recorder
+
+    alone = tiny_proxy(tmp_path / "now", overlapped=False)
+    monkeypatch.setattr(recorder, "BUFFER", 60)  # logits of twenty rows: signals several times an epoch
+    record = recorder.Recorder._record_initial
+    monkeypatch.setattr(
+        recorder.Recorder, "_record_initial", lambda *given: (time.sleep(0.5), record(*given))
+    )
+    late = tiny_proxy(tmp_path / "late", overlapped=True)
+    np.testing.assert_array_equal(
+        late.trajectory(Signal.KL_STEP, "online"), alone.trajectory(Signal.KL_STEP, "online")
+    )
+
+
+def test_an_error_of_row_0_ends_the_training(tmp_path, monkeypatch):
+    from deepcore.common.checks import Diverged
+    from deepcore.proxy.recorder import Recorder
+
+    def diverged(*given):
+        raise Diverged("row 0")
+
+    monkeypatch.setattr(Recorder, "_record_initial", diverged)
+    with pytest.raises(Diverged, match="row 0"):
+        tiny_proxy(tmp_path, overlapped=True)
+
+
+def tiny_proxy(folder: Path, *, overlapped: bool):
+    """Two epochs with KL_STEP."""
+    from deepcore.data.split import make_split
+    from deepcore.proxy.engine import obtain_proxy
+    from deepcore.proxy.recording import Recording
+    from deepcore.proxy.spec import ProxySpec
+
+    data = images(rows=45, augment=True)
+    split = make_split(data.train.labels, val_fraction=0.2, seed=0)
+    recording = Recording(frozenset({Signal.KL_STEP}), frozenset({Signal.LOSS}), frozenset(), frozenset())
+    spec = ProxySpec(data.name, data.fingerprint, "MLP", short(epochs=2), 0.2, 0)
+    return obtain_proxy(folder, data, split, spec, recording, device=CPU, overlapped=overlapped)
+
+
 def contents_of_run(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.glob("*.np[yz]")}
 
@@ -185,6 +229,12 @@ class TestWaiting:
                 assert waiting.release(task, failed=False) == []
         assert order == [proxies[0], *cells[:4], proxies[1], *cells[4:]]
 
+    def test_of_one_size_methods_that_select_by_more_than_a_score_come_first(self, tmp_path):
+        plan, _ = self.setup(tmp_path, "CLD", "AUM", "D2")
+        waiting = Waiting([c for c in plan.cells if c.seed == 0], [], longest_first=True)
+        order = [(cell.fraction, cell.method.name) for cell in iter(waiting.next, None)]
+        assert order == [(f, name) for f in (0.5, 0.1) for name in ("D2", "CLD", "AUM")]
+
     def test_side_by_side_proxies_first_then_large_cells_and_none_before_its_proxy(self, tmp_path):
         plan, proxies = self.setup(tmp_path, "CLD", "Full", "EL2N:repeats=2")
         waiting = Waiting(plan.cells, proxies, longest_first=True)
@@ -202,6 +252,24 @@ class TestWaiting:
         lost = waiting.release(proxies[1], failed=True)
         assert [(cell.method.name, cell.seed) for cell in lost] == [("EL2N", 0)] * 2
         assert bool(waiting)
+
+    def test_a_run_is_recorded_beside_its_training_where_workers_would_wait_for_it(self, tmp_path):
+        plan, proxies = self.setup(tmp_path, "CLD", "AUM")
+
+        def room(cells, others, slots):
+            waiting = Waiting(cells, proxies[:1], longest_first=True)
+            assert waiting.next() == proxies[0]
+            return waiting.leaves_room(proxies[0], others, slots)
+
+        first = [cell for cell in plan.cells if cell.seed == 0]
+        assert room(first, others=0, slots=2)
+        assert not room(first, others=1, slots=2)  # another run takes the second worker
+        assert room(first, others=1, slots=3)
+        waiting = Waiting(plan.cells, proxies, longest_first=True)
+        waiting.next()
+        assert not waiting.leaves_room(proxies[0], 0, 2)  # the other seed's will
+        ready = [dataclasses.replace(cell, method=methods.parse("Random")) for cell in plan.cells]
+        assert not room([*first, *ready], others=0, slots=2)  # there is enough to do
 
 
 def test_how_many_jobs_pay(tmp_path, monkeypatch):
