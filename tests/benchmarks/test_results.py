@@ -105,11 +105,8 @@ def test_published_grids_are_whole(name):
     assert {r.long_tail.get("imbalance") for r in rows} == {grid.long_tail}
 
 
-def test_what_is_published_is_small_and_known():
-    files = list(RESULTS.iterdir())
-    assert sum(path.stat().st_size for path in files) < 10_000_000
-    tables = {path.stem for path in files if path.suffix == ".csv"}
-    assert tables <= {*GRIDS, "fashion_scores", "effects", "length"}
+def test_what_is_published_is_small():
+    assert sum(path.stat().st_size for path in RESULTS.iterdir()) < 10_000_000
 
 
 def test_a_claim_that_the_rows_do_not_support_is_refused(published):
