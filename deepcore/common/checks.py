@@ -7,16 +7,32 @@ line prints it without a traceback. `UsageError` means that the call itself is w
 from __future__ import annotations
 
 import difflib
-import math
 import os
+import re
+import sys
 from collections.abc import Iterable
 from typing import BinaryIO
 
 import numpy as np
 
+MOST = 2**63 - 1  # what 64 bits hold
+LONGEST = 300  # letters of a path or a quoted text that a message gives whole
+
+
+def shortened(message: str) -> str:
+    """`message` with the middle of words and of quoted texts of more than LONGEST letters left out."""
+    return re.sub(
+        rf"(?<!\w)'[^']{{{LONGEST},}}'|\S{{{LONGEST},}}",
+        lambda long: f"{long[0][:200]}[... {len(long[0]) - 250:,} letters ...]{long[0][-50:]}",
+        message,
+    )
+
 
 class DeepcoreError(Exception):
-    """Base of all errors that are shown to the user as one sentence."""
+    """Base of all errors that are shown to the user as one sentence; what is long in it is shortened."""
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(shortened(str(message)))
 
 
 class UsageError(DeepcoreError, ValueError):
@@ -38,7 +54,7 @@ class Diverged(DeepcoreError):
 def check_fraction(fraction: float) -> float:
     """The fraction kept, in (0, 1]; raises UsageError otherwise."""
     number = isinstance(fraction, (int, float, np.integer, np.floating)) and not isinstance(fraction, bool)
-    if not (number and math.isfinite(fraction) and 0 < fraction <= 1):
+    if not (number and 0 < fraction <= 1):
         shown = fraction if number else repr(fraction)
         raise UsageError(
             f"fraction is {shown}: it is the fraction kept, above 0 and at most 1 (0.1 keeps 10%)"
@@ -46,15 +62,36 @@ def check_fraction(fraction: float) -> float:
     return float(fraction)
 
 
-def check_positive(name: str, value: float, *, zero: bool = False, whole: bool = False) -> None:
-    """Check that `value` is a finite number above 0 (at least 0 with `zero`), an integer with `whole`."""
+def check_positive(
+    name: str, value: float, *, zero: bool = False, whole: bool = False, most: int = MOST
+) -> None:
+    """Check that `value` is a finite number above 0 (at least 0 with `zero`); with `whole` an integer of at
+    most `most`."""
     kind = "a whole number" if whole else "a number"
-    least = "at least 0" if zero else "above 0"
+    bounds = "at least 0" if zero else "above 0"
     number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if number and whole and int(value) != value:
+    number = number and abs(value) <= sys.float_info.max
+    if number and whole and value > most:
+        bounds += f" and at most {most:,}"
         number = False
-    if not number or not math.isfinite(value) or value < 0 or (value == 0 and not zero):
-        raise UsageError(f"{name} is {value!r}: it must be {kind} {least}")
+    if not number or (whole and int(value) != value) or value < 0 or (value == 0 and not zero):
+        raise UsageError(f"{name} is {value!r}: it must be {kind} {bounds}")
+
+
+def check_device(name: str | None) -> None:
+    """Check that torch can compute on the device of this name here; None is any."""
+    if name is None:
+        return
+    import torch
+
+    cuda = torch.cuda.device_count()
+    valid = ["cpu", *(["cuda", *(f"cuda:{i}" for i in range(cuda))] if cuda else [])]
+    if torch.backends.mps.is_available():
+        valid.append("mps")
+    if name not in valid:
+        raise UsageError(
+            f"device is {name!r}: here it can be {', '.join(valid)}; left out, it is that of --gpu"
+        )
 
 
 def check_choice(what: str, value: str, choices: Iterable[str]) -> str:

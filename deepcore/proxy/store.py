@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ import torch
 
 from deepcore.common.checks import Diverged, StoredMismatch, first_line, read_npz
 from deepcore.common.files import read_json, write_json, write_npz
+from deepcore.common.identity import fingerprint
 from deepcore.data.split import Split
 from deepcore.nets.net import Net
 from deepcore.proxy.recording import Recording
@@ -59,8 +61,15 @@ class ProxyStore:
         """The run's specification; StoredMismatch when unreadable."""
         remedy = "delete its folder and run the command again"
         spec = read_json(self.folder / "spec.json", "the specification of a proxy run", remedy)
-        if not isinstance(spec, dict) or not {"identity", "recording"} <= spec.keys():
+        if not _is_spec(spec):
             raise StoredMismatch(f"{self.folder / 'spec.json'} is not of a proxy run; delete the folder")
+        named = re.search("-([0-9a-f]{16})$", self.folder.name)
+        if named and named[1] != fingerprint(spec):
+            raise StoredMismatch(
+                f"{self.folder / 'spec.json'} was changed, or comes from elsewhere: its fingerprint is "
+                f"{fingerprint(spec)}, that of the folder's name {named[1]}; delete the folder and run the "
+                "command again"
+            )
         return spec
 
     def create(
@@ -172,12 +181,14 @@ class ProxyStore:
         """
         spec = self.spec()
         if self.has_diverged:
-            raise Diverged(
-                read_json(self.folder / "diverged.json", "the record of a diverged proxy run")["message"]
-            )
+            record = read_json(self.folder / "diverged.json", "the record of a diverged proxy run")
+            message = record.get("message") if isinstance(record, dict) else None
+            if not isinstance(message, str):
+                raise self._damaged("diverged.json does not say what happened")
+            raise Diverged(message)
         done = read_json(self.folder / "done.json", "the closing record of a proxy run")
         sums = done.get("checksums") if isinstance(done, dict) else None
-        if not isinstance(sums, dict) or not isinstance(done.get("costs"), dict) or _files(spec) - set(sums):
+        if not isinstance(sums, dict) or not _are_costs(done.get("costs")) or _files(spec) - set(sums):
             raise self._damaged("done.json does not list its files and costs")
         for name, checksum in sums.items():
             path = self.folder / name
@@ -219,6 +230,26 @@ class ProxyStore:
 
     def _map(self, stem: str) -> np.ndarray:
         return np.load(self.folder / f"{stem}.npy", mmap_mode="r", allow_pickle=False)
+
+
+def _is_spec(spec: Any) -> bool:
+    """Whether a JSON value is the specification of a run."""
+    try:
+        Recording.from_dict(spec["recording"])
+        return isinstance(spec["identity"], dict)
+    except (TypeError, ValueError, KeyError, AttributeError):
+        return False
+
+
+def _are_costs(costs: Any) -> bool:
+    """Whether a JSON value is what a run counted, measured and computed."""
+    if not isinstance(costs, dict):
+        return False
+    parts = [costs.get(name) for name in ("passes", "seconds", "flops_per_example")]
+    if not all(isinstance(part, dict) for part in parts):
+        return False
+    numbers = [costs.get("peak_bytes"), *(number for part in parts for number in part.values())]
+    return all(type(number) in (int, float) and 0 <= number < float("inf") for number in numbers)
 
 
 def _files(spec: Mapping[str, Any]) -> set[str]:
