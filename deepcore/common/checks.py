@@ -22,7 +22,7 @@ LONGEST = 300  # letters of a path or a quoted text that a message gives whole
 def shortened(message: str) -> str:
     """`message` with the middle of words and of quoted texts of more than LONGEST letters left out."""
     return re.sub(
-        rf"(?<!\w)'[^']{{{LONGEST},}}'|\S{{{LONGEST},}}",
+        rf"(?<!\w)'[^']{{{LONGEST},}}'(?!\w)|\S{{{LONGEST},}}",
         lambda long: f"{long[0][:200]}[... {len(long[0]) - 250:,} letters ...]{long[0][-50:]}",
         message,
     )
