@@ -15,17 +15,24 @@ from typing import BinaryIO
 
 import numpy as np
 
-MOST = 2**63 - 1  # what 64 bits hold
+MOST = 2**53  # whole numbers up to here are numbers of 64 bits of any kind
 LONGEST = 300  # letters of a path or a quoted text that a message gives whole
+LONGEST_MESSAGE = 3000  # letters: room for two specifications
 
 
 def shortened(message: str) -> str:
-    """`message` with the middle of words and of quoted texts of more than LONGEST letters left out."""
-    return re.sub(
+    """`message` with the middle of words and of quoted texts of more than LONGEST letters left out, and its
+    own beyond LONGEST_MESSAGE."""
+    message = re.sub(
         rf"(?<!\w)'[^']{{{LONGEST},}}'(?!\w)|\S{{{LONGEST},}}",
-        lambda long: f"{long[0][:200]}[... {len(long[0]) - 250:,} letters ...]{long[0][-50:]}",
+        lambda long: _without_middle(long[0], 200, 50),
         message,
     )
+    return _without_middle(message, 2000, 900) if len(message) > LONGEST_MESSAGE else message
+
+
+def _without_middle(text: str, first: int, last: int) -> str:
+    return f"{text[:first]}[... {len(text) - first - last:,} letters ...]{text[-last:]}"
 
 
 class DeepcoreError(Exception):

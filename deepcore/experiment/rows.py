@@ -10,9 +10,11 @@ from typing import Any
 
 from deepcore.common.checks import StoredMismatch
 from deepcore.common.files import read_json, write_json
+from deepcore.common.identity import fingerprint
 from deepcore.experiment.row_check import changed_field, wrong_field
 
 SCHEMA = 1
+CHECKSUM = "checksum"  # of a row's content, in the provenance of its file; older files have none
 LATER = {"label_noise"}  # fields that older rows of this schema lack: their defaults hold
 
 
@@ -146,7 +148,9 @@ class RowStore:
     def save(self, row: ResultRow) -> None:
         """Write or replace the row's file."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_json(self.path(row), dataclasses.asdict(row))
+        value = dataclasses.asdict(row)
+        value["provenance"][CHECKSUM] = fingerprint(row.content())
+        write_json(self.path(row), value)
 
     def all(self) -> list[ResultRow]:
         """Every stored row, by file name."""
@@ -165,6 +169,11 @@ def read_row(path: Path) -> ResultRow:
             what = f"lacks, or has beyond what this version reads, {odd}"
         raise StoredMismatch(f"the result row {path} {what}: move it away, or give another --save_path")
     row = ResultRow(**value)
+    written = row.provenance.pop(CHECKSUM, None) if isinstance(row.provenance, dict) else None
+    if written is not None and written != fingerprint(row.content()):
+        raise StoredMismatch(
+            f"the result row {path} was changed after it was written; delete it and run the command again"
+        )
     wrong = wrong_field(row)
     if wrong:
         raise StoredMismatch(
