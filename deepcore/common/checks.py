@@ -16,6 +16,7 @@ from typing import BinaryIO
 import numpy as np
 
 MOST = 2**53  # whole numbers up to here are numbers of 64 bits of any kind
+MOST_CLASSES = 10**7  # each takes memory; more are a stray number
 LONGEST = 300  # letters of a path or a quoted text that a message gives whole
 LONGEST_MESSAGE = 3000  # letters: room for two specifications
 
@@ -104,7 +105,7 @@ def check_device(name: str | None) -> None:
 def check_choice(what: str, value: str, choices: Iterable[str]) -> str:
     """Check that `value` is one of `choices`; the error lists them and suggests the nearest one."""
     choices = list(choices)
-    if value in choices:
+    if isinstance(value, str) and value in choices:
         return value
     lowered = {choice.lower(): choice for choice in choices}
     near = difflib.get_close_matches(str(value).lower(), lowered, n=1)
@@ -114,6 +115,8 @@ def check_choice(what: str, value: str, choices: Iterable[str]) -> str:
 
 def check_labels(labels: np.ndarray, num_classes: int | None, where: str) -> np.ndarray:
     """Labels as (N,) int64 in 0..C-1; raises UsageError naming `where` and the offending values."""
+    if num_classes is not None:
+        check_positive(f"{where}: num_classes", num_classes, whole=True, most=MOST_CLASSES)
     labels = np.asarray(labels)
     if labels.ndim != 1 or labels.size == 0:
         raise UsageError(f"{where}: labels have shape {labels.shape}; expected a non-empty vector (N,)")

@@ -31,6 +31,9 @@ def wrong_field(row: Any) -> str | None:
         "class_accuracy": all(a is None or 0 <= a <= 1 for a in row.class_accuracy),
         "accuracy": _is_accuracy(row) if done else row.accuracy is None,
         "k": row.k >= int(done),
+        "measured": not done or _is_measured(row.measured),
+        "passes": not done or "target" in row.passes,
+        "flops_per_example": not done or "target" in row.flops_per_example,
     }
     return next((name for name, holds in valid.items() if not holds), None)
 
@@ -43,6 +46,15 @@ def _is_accuracy(row: Any) -> bool:
     known = [a for a in row.class_accuracy if a is not None]
     return abs(hits - round(hits)) < 1e-6 * max(1, row.n_test) and (
         not known or min(known) - 1e-9 <= row.accuracy <= max(known) + 1e-9
+    )
+
+
+def _is_measured(measured: dict[str, Any]) -> bool:
+    """The seconds and bytes that tables add up."""
+    parts = {"seconds": ("proxy", "record", "score", "select", "train", "test"),
+             "peak_bytes": ("proxy", "score", "target")}  # fmt: skip
+    return all(_is(measured.get(part), dict[str, float]) for part in parts) and all(
+        name in measured[part] for part, names in parts.items() for name in names
     )
 
 

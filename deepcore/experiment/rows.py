@@ -14,7 +14,7 @@ from deepcore.common.identity import fingerprint
 from deepcore.experiment.row_check import changed_field, wrong_field
 
 SCHEMA = 1
-CHECKSUM = "checksum"  # of a row's content, in the provenance of its file; older files have none
+CHECKSUM = "checksum"  # of a whole row, in the provenance of its file; older files have none
 LATER = {"label_noise"}  # fields that older rows of this schema lack: their defaults hold
 
 
@@ -147,9 +147,9 @@ class RowStore:
 
     def save(self, row: ResultRow) -> None:
         """Write or replace the row's file."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(exist_ok=True)  # not its parents: where they are gone, so are this row's selections
         value = dataclasses.asdict(row)
-        value["provenance"][CHECKSUM] = fingerprint(row.content())
+        value["provenance"][CHECKSUM] = fingerprint(value)
         write_json(self.path(row), value)
 
     def all(self) -> list[ResultRow]:
@@ -168,9 +168,9 @@ def read_row(path: Path) -> ResultRow:
             odd = ", ".join(sorted(names ^ (set(value) | LATER)))
             what = f"lacks, or has beyond what this version reads, {odd}"
         raise StoredMismatch(f"the result row {path} {what}: move it away, or give another --save_path")
+    written = value["provenance"].pop(CHECKSUM, None) if isinstance(value["provenance"], dict) else None
     row = ResultRow(**value)
-    written = row.provenance.pop(CHECKSUM, None) if isinstance(row.provenance, dict) else None
-    if written is not None and written != fingerprint(row.content()):
+    if written is not None and written != fingerprint(dataclasses.asdict(row)):
         raise StoredMismatch(
             f"the result row {path} was changed after it was written; delete it and run the command again"
         )

@@ -83,7 +83,8 @@ class ProxyStore:
         """
         if self.is_done or self.has_diverged:
             raise self._damaged("spec.json is missing, or another run's")
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.parent.mkdir(exist_ok=True)
+        self.folder.mkdir(exist_ok=True)
         rest = {"rest_ids": split.rest} if len(split.rest) else {}
         write_npz(
             self.folder / "pool.npz",

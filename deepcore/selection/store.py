@@ -43,8 +43,9 @@ def save_selection(
     paths: np.ndarray | None,
 ) -> None:
     """The selected ids and, where there are scores, all scores."""
+    folder.mkdir(exist_ok=True)
     folder = selection_folder(folder, name, method, run.spec["identity"])
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     write_bytes(folder / "method.json", (json.dumps(method.spec(), sort_keys=True) + "\n").encode())
     label_of = dict(zip(run.ids.tolist(), run.labels.tolist(), strict=True))
     labels = np.array([label_of[i] for i in selection.rows.tolist()])

@@ -20,6 +20,20 @@ from tests.fuzz.sandbox import Case, Fuzzer, own_folder
 
 EXAMPLES = 60  # of one case
 COUNTS: Counter[str] = Counter()
+GROUPS: dict[
+    str, tuple[tuple[Any, ...], Callable[..., None]]
+] = {}  # strategies, and what is done with values
+
+
+def group(*strategies: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Put a function into GROUPS."""
+
+    def registered(function: Callable[..., None]) -> Callable[..., None]:
+        GROUPS[function.__name__] = (strategies, function)
+        return function
+
+    return registered
+
 
 NOT_NUMBERS = (None, True, "", "x", "nan", b"x", [], [1], (1, 2), {}, np.array(2), np.zeros(0))
 NUMBERS = (0, -1, 1, 2, 10**9, 2**63, 10**30, 0.5, 1.5, -0.1, np.nan, np.inf, np.float32(0.5), np.int64(3))
@@ -130,7 +144,7 @@ def sizes(draw: Any) -> dict[str, Any]:
     return {name: draw(st.one_of(plain[name], plain[name], ODD)) for name in names or ["fraction"]}
 
 
-@hypothesis.given(runs(), METHODS, sizes())
+@group(runs(), METHODS, sizes())
 def losses(given: dict[str, Any], text: str, size: dict[str, Any]) -> None:
     """From losses to a selection and what is done with it."""
     run = call(deepcore.from_losses, **given)
@@ -155,7 +169,7 @@ def use(run: Any, text: str, size: dict[str, Any]) -> None:
 SHAPES = st.tuples(SMALL, st.integers(0, 12), st.integers(0, 6), st.integers(0, 4))
 
 
-@hypothesis.given(SHAPES, KINDS, LABELS, SEEDS, METHODS, sizes(), st.booleans())
+@group(SHAPES, KINDS, LABELS, SEEDS, METHODS, sizes(), st.booleans())
 def logits(
     shape: tuple[int, ...], kind: str, labels: str, seed: int, text: str, size: dict[str, Any], features: bool
 ) -> None:
@@ -179,7 +193,7 @@ STEPS = st.tuples(
 )
 
 
-@hypothesis.given(
+@group(
     st.one_of(st.none(), st.builds(labels_of, st.integers(0, 9), LABELS, SEEDS)),
     st.one_of(st.none(), st.builds(labels_of, st.integers(0, 5), LABELS, SEEDS)),
     st.fixed_dictionaries(
@@ -220,7 +234,7 @@ def recorder(labels: Any, val_labels: Any, options: dict[str, Any], steps: list[
 NAMES = st.sampled_from(["id", "epoch", "split", "label", "loss", "margin", "x"])
 
 
-@hypothesis.given(st.dictionaries(NAMES, st.tuples(KINDS, SEEDS), max_size=7), SMALL, st.booleans())
+@group(st.dictionaries(NAMES, st.tuples(KINDS, SEEDS), max_size=7), SMALL, st.booleans())
 def frames(columns: dict[str, tuple[str, int]], count: int, whole: bool) -> None:
     """A log as a mapping of columns."""
     table = {}
@@ -236,9 +250,7 @@ def frames(columns: dict[str, tuple[str, int]], count: int, whole: bool) -> None
     call(deepcore.read_logs, table)
 
 
-@hypothesis.given(
-    LABELS, st.integers(0, 9), st.one_of(SMALL, ODD), st.lists(st.tuples(KINDS, KINDS, SEEDS), max_size=6)
-)
+@group(LABELS, st.integers(0, 9), st.one_of(SMALL, ODD), st.lists(st.tuples(KINDS, KINDS, SEEDS), max_size=6))
 def stream(labels: str, count: int, classes: Any, updates: list[Any]) -> None:
     """CLD in one pass."""
     made = call(deepcore.CLDStream, labels_of(count, labels, count), classes)
@@ -247,7 +259,7 @@ def stream(labels: str, count: int, classes: Any, updates: list[Any]) -> None:
         call(made.score)
 
 
-@hypothesis.given(st.one_of(st.floats(0, 1), ODD), st.one_of(st.integers(-1, 50), st.just(10**12)), ODD,
+@group(st.one_of(st.floats(0, 1), ODD), st.one_of(st.integers(-1, 50), st.just(10**12)), ODD,
                   st.builds(array, st.tuples(SMALL), KINDS, SEEDS), METHODS)  # fmt: skip
 def values_of(fraction: Any, count: int, odd: Any, numbers: Any, text: str) -> None:
     """Budgets, selections, specifications, costs."""
@@ -274,14 +286,11 @@ def values_of(fraction: Any, count: int, odd: Any, numbers: Any, text: str) -> N
 ROWS = st.sampled_from([(6, 3), (6, 4, 4), (6, 4, 4, 3), (0, 3), (6,), (6, 1, 1, 5)])
 
 
-@hypothesis.given(ROWS, KINDS, LABELS, SEEDS, st.one_of(st.none(), SMALL))
+@group(ROWS, KINDS, LABELS, SEEDS, st.one_of(st.none(), SMALL))
 def data(shape: tuple[int, ...], kind: str, labels: str, seed: int, classes: int | None) -> None:
     """A data set from arrays."""
     parts = [array(shape, kind, seed), labels_of(shape[0], labels, seed)]
     call(deepcore.from_arrays, "mine", *parts, *parts, num_classes=classes)
-
-
-GROUPS = {f.__name__: f for f in (losses, losses, logits, recorder, frames, stream, values_of, data)}
 
 
 def draw(rng: random.Random) -> Case:
@@ -303,7 +312,12 @@ def attempt(case: Case) -> dict[str, int]:
         suppress_health_check=list(hypothesis.HealthCheck),
         phases=(hypothesis.Phase.generate, hypothesis.Phase.shrink),
     )
-    hypothesis.seed(seed)(settings(GROUPS[name]))()
+    strategies, function = GROUPS[name]
+
+    def once(given: tuple[Any, ...]) -> None:
+        function(*given)
+
+    hypothesis.seed(seed)(settings(hypothesis.given(st.tuples(*strategies))(once)))()
     return dict(COUNTS)
 
 

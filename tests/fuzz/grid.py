@@ -34,14 +34,14 @@ class Running:
 
     Attributes:
         pid: of its process.
-        folder: where its output, its errors and its temporary files are.
-        number: of its output among those of the folder.
+        pipes: that its output and its errors come through; both are short.
+        status, texts: of its end, when it was asked for.
     """
 
     pid: int
-    folder: Path
-    number: int
+    pipes: dict[str, int]
     status: int | None = None
+    texts: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def poll(self) -> int | None:
         """Its exit status, below 0 for a signal; None while it runs."""
@@ -65,8 +65,17 @@ class Running:
         return self.status
 
     def text(self, what: str) -> str:
-        """What it wrote, "out" or "err"."""
-        return (self.folder / f"{what}{self.number}").read_text(errors="replace")
+        """What it wrote, "out" or "err", when it has ended."""
+        if what not in self.texts:
+            os.set_blocking(self.pipes[what], False)
+            with open(self.pipes[what], "rb", buffering=0) as stream:
+                self.texts[what] = (stream.read(1 << 20) or b"").decode(errors="replace")
+        return self.texts[what]
+
+    def close(self) -> None:
+        """Give the pipes back."""
+        for what in self.pipes:
+            self.text(what)
 
     def children(self) -> list[int]:
         """The processes that it started and that live."""
@@ -78,20 +87,22 @@ class Running:
 
 def start(folder: Path, *more: str, prepare: Callable[[], None] = lambda: None) -> Running:
     """Start the command in a child of this warm process; `prepare` is called there before."""
-    number = sum(1 for _ in folder.glob("err*"))
-    (folder / f"err{number}").touch()
+    pipes = {what: os.pipe() for what in ("out", "err")}
     pid = os.fork()
     if pid:
-        return Running(pid, folder, number)
+        for _, writer in pipes.values():
+            os.close(writer)
+        return Running(pid, {what: reader for what, (reader, _) in pipes.items()})
     status = 70
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.chdir(folder)
         os.environ["TMPDIR"] = tempfile.tempdir = str(folder / "tmp")
         os.environ["OMP_NUM_THREADS"] = "1"
-        sys.stdout = open(f"out{number}", "w")  # noqa: SIM115 (until the end of the process)
-        sys.stderr = open(f"err{number}", "w", buffering=1)  # noqa: SIM115 (likewise)
-        os.dup2(sys.stderr.fileno(), 2)
+        os.dup2(pipes["out"][1], 1)
+        os.dup2(pipes["err"][1], 2)
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 (until the end of the process)
+        sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115 (likewise)
         prepare()
         import main
 
@@ -124,6 +135,7 @@ def place() -> Iterator[Path]:
 def check_ended(command: Running, signals: set[int]) -> str:
     """The outcome of a command that may have been killed; Fault for a traceback, a wrong status or a hang."""
     status = command.finish()
+    command.close()
     if status < 0 and -status in signals:
         return f"killed by {signal.Signals(-status).name}"
     err = command.text("err")

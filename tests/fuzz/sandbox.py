@@ -69,7 +69,12 @@ class Hang(Fault):
     """A case took longer than it may."""
 
 
-def run(fuzzer: Fuzzer, seed: int, *, until: float, most: int, say: Callable[[str], None] = print) -> Tally:
+def flushed(line: str) -> None:
+    """Print it at once, also into a file."""
+    print(line, flush=True)
+
+
+def run(fuzzer: Fuzzer, seed: int, *, until: float, most: int, say: Callable[[str], None] = flushed) -> Tally:
     """Try cases 0, 1, ... until the time (of time.monotonic) or their number is used up, or ten faults."""
     tally, index = Tally(), 0
     while tally.cases < most and time.monotonic() < until and len(tally.faults) < MOST_FAULTS:
