@@ -169,11 +169,11 @@ def read_row(path: Path) -> ResultRow:
             what = f"lacks, or has beyond what this version reads, {odd}"
         raise StoredMismatch(f"the result row {path} {what}: move it away, or give another --save_path")
     written = value["provenance"].pop(CHECKSUM, None) if isinstance(value["provenance"], dict) else None
-    row = ResultRow(**value)
-    if written is not None and written != fingerprint(dataclasses.asdict(row)):
+    if written is not None and written != fingerprint(value):  # of the fields that it was written with
         raise StoredMismatch(
             f"the result row {path} was changed after it was written; delete it and run the command again"
         )
+    row = ResultRow(**value)
     wrong = wrong_field(row)
     if wrong:
         raise StoredMismatch(

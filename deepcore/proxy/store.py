@@ -35,6 +35,12 @@ from deepcore.proxy.recording import Recording
 from deepcore.proxy.run import ProxyRun
 from deepcore.proxy.signals import Signal
 
+COSTS = {  # of a finished run, and what each part has at least
+    "passes": {"train", "record", "validation"},
+    "seconds": {"train", "record"},
+    "flops_per_example": {"forward", "backward"},
+}
+
 
 @dataclass(frozen=True)
 class ProxyStore:
@@ -166,7 +172,8 @@ class ProxyStore:
     def finish(self, costs: Mapping[str, Any]) -> None:
         """Mark the run as done: checksum every file but the training state, which is deleted."""
         sums = {path.name: _checksum(path) for path in sorted(self.folder.glob("*.np[yz]"))}
-        write_json(self.folder / "done.json", {"costs": dict(costs), "checksums": sums})
+        record = {"costs": dict(costs), "counted": _counted(costs), "checksums": sums}
+        write_json(self.folder / "done.json", record)
         self.state_path.unlink(missing_ok=True)
 
     def set_diverged(self, message: str, costs: Mapping[str, Any]) -> None:
@@ -191,6 +198,8 @@ class ProxyStore:
         sums = done.get("checksums") if isinstance(done, dict) else None
         if not isinstance(sums, dict) or not _are_costs(done.get("costs")) or _files(spec) - set(sums):
             raise self._damaged("done.json does not list its files and costs")
+        if done.get("counted", _counted(done["costs"])) != _counted(done["costs"]):
+            raise self._damaged("the counts in done.json are not those that were written")
         for name, checksum in sums.items():
             path = self.folder / name
             if not path.exists() or _checksum(path) != checksum:
@@ -246,11 +255,19 @@ def _are_costs(costs: Any) -> bool:
     """Whether a JSON value is what a run counted, measured and computed."""
     if not isinstance(costs, dict):
         return False
-    parts = [costs.get(name) for name in ("passes", "seconds", "flops_per_example")]
-    if not all(isinstance(part, dict) for part in parts):
-        return False
-    numbers = [costs.get("peak_bytes"), *(number for part in parts for number in part.values())]
+    for part, names in COSTS.items():
+        numbers = costs.get(part)
+        if not isinstance(numbers, dict) or not names <= numbers.keys():
+            return False
+    numbers = [costs.get("peak_bytes"), *(number for part in COSTS for number in costs[part].values())]
     return all(type(number) in (int, float) and 0 <= number < float("inf") for number in numbers)
+
+
+def _counted(costs: Mapping[str, Any]) -> str:
+    """The fingerprint of what two runs of the same specification count alike."""
+    return fingerprint(
+        {name: value for name, value in costs.items() if name not in ("seconds", "peak_bytes")}
+    )
 
 
 def _files(spec: Mapping[str, Any]) -> set[str]:

@@ -12,6 +12,7 @@ from small_grids import grid, runner
 from tiny import images
 
 from deepcore.common.checks import StoredMismatch
+from deepcore.common.identity import fingerprint
 from deepcore.experiment.rows import CHECKSUM, read_row
 from deepcore.report.agreement_report import agreement_tables
 
@@ -152,6 +153,25 @@ def test_a_diverged_run_without_a_message(runs):
     (folder / "diverged.json").write_text("[]")
     with pytest.raises(StoredMismatch, match=r"diverged.json does not say what happened"):
         again(runs)
+
+
+def test_a_row_from_before_a_field_keeps_its_checksum(runs):
+    (path,) = runs.glob("rows/*CLD*")
+    value = json.loads(path.read_text())
+    del value["label_noise"], value["provenance"][CHECKSUM]
+    value["provenance"][CHECKSUM] = fingerprint(value)
+    path.write_text(json.dumps(value))
+    assert read_row(path).label_noise == {}
+
+
+def test_counts_of_a_proxy_run_that_were_edited(runs):
+    shutil.rmtree(runs / "rows")
+    (path,) = runs.glob("proxies/*/done.json")
+    edit(path, lambda done: done["costs"]["passes"].update(train=done["costs"]["passes"]["train"] + 1))
+    with pytest.raises(StoredMismatch, match=r"the counts in done.json are not those that were written"):
+        again(runs)
+    edit(path, lambda done: done.pop("counted"))  # as in older runs
+    assert again(runs)[0].status == "ok"
 
 
 @pytest.mark.parametrize(
