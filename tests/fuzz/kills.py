@@ -3,7 +3,6 @@ the bits of an undisturbed run, and nothing is left behind."""
 
 from __future__ import annotations
 
-import functools
 import os
 import random
 import signal
@@ -15,25 +14,14 @@ from tests.fuzz import grid
 from tests.fuzz.outcome import Fault, Tally
 
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-FRESH = 0.1  # share of the commands with jobs whose workers are fresh interpreters, as a user's are
 KILLS = 4  # of a round, most
 REPORT = {True: ("--report", "true"), False: ("--report", "false")}
-
-
-def forked_workers() -> None:
-    """Let the workers of this process be forks of it, which is warm, instead of fresh interpreters: the start
-    is ten times as cheap, all else is the same."""
-    from joblib.externals import loky
-
-    context = loky.backend.get_context("fork")
-    loky.ProcessPoolExecutor = functools.partial(loky.ProcessPoolExecutor, context=context)
 
 
 def run(seed: int, until: float, most: int) -> Tally:
     """Rounds of kills; two in five kills are of a command with jobs."""
     expected = {report: grid.undisturbed("--jobs", "1", *REPORT[report]) for report in (True, False)}
-    with_jobs = grid.undisturbed("--jobs", "2", *REPORT[False], prepare=forked_workers)
-    seconds = {False: expected[False][1], True: with_jobs[1]}
+    seconds = {False: expected[False][1], True: grid.undisturbed("--jobs", "2", *REPORT[False])[1]}
     kills: Counter[bool] = Counter()
 
     def one(rng: random.Random) -> dict[str, int]:
@@ -76,7 +64,7 @@ def storm(
                 grid.check_ended(command, signals)
             wait_until_gone(workers)
         final = jobs if rng.random() < 0.3 else ("--jobs", "1")
-        grid.finish_and_compare(folder, expected, *final, *REPORT[report], prepare=forked_workers)
+        grid.finish_and_compare(folder, expected, *final, *REPORT[report])
     return dict(counts)
 
 
