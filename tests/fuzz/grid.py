@@ -148,9 +148,11 @@ def check_ended(command: Running, signals: set[int]) -> str:
     return check_command(status, command.text("out"), err)
 
 
-def finish_and_compare(folder: Path, expected: dict[str, object], *more: str) -> None:
+def finish_and_compare(
+    folder: Path, expected: dict[str, object], *more: str, prepare: Callable[[], None] = nothing
+) -> None:
     """The same command, undisturbed: it ends well, with the bits of a run that nothing happened to."""
-    command = start(folder, *more)
+    command = start(folder, *more, prepare=prepare)
     if command.finish() != 0:
         raise Fault(f"afterwards, status {command.status}: {command.text('err')[-2000:]}")
     found = contents(folder, command.text("out"))
@@ -182,11 +184,11 @@ def contents(folder: Path, out: str) -> dict[str, object]:
     return found
 
 
-def undisturbed(*more: str) -> tuple[dict[str, object], float]:
+def undisturbed(*more: str, prepare: Callable[[], None] = nothing) -> tuple[dict[str, object], float]:
     """What a run without a disturbance leaves, and the seconds that it took."""
     with place() as folder:
         begun = time.monotonic()
-        command = start(folder, *more)
+        command = start(folder, *more, prepare=prepare)
         if command.finish() != 0:
             raise Fault(f"undisturbed, status {command.status}: {command.text('err')[-2000:]}")
         return contents(folder, command.text("out")), time.monotonic() - begun

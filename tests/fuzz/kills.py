@@ -18,10 +18,19 @@ KILLS = 4  # of a round, most
 REPORT = {True: ("--report", "true"), False: ("--report", "false")}
 
 
+def forked_workers() -> None:
+    """Workers are copies of this warm process, as they are of a user's, which has imported torch just then."""
+    from deepcore.common import pools
+
+    real = pools.LokyPool
+    pools.LokyPool = lambda slots, preload=(), *, forked=False: real(slots, preload, forked=True)
+
+
 def run(seed: int, until: float, most: int) -> Tally:
     """Rounds of kills; two in five kills are of a command with jobs."""
     expected = {report: grid.undisturbed("--jobs", "1", *REPORT[report]) for report in (True, False)}
-    seconds = {False: expected[False][1], True: grid.undisturbed("--jobs", "2", *REPORT[False])[1]}
+    with_jobs = grid.undisturbed("--jobs", "2", *REPORT[False], prepare=forked_workers)
+    seconds = {False: expected[False][1], True: with_jobs[1]}
     kills: Counter[bool] = Counter()
 
     def one(rng: random.Random) -> dict[str, int]:
@@ -44,9 +53,9 @@ def storm(
     with grid.place() as folder:
         for _ in range(KILLS):
             together = 1 if with_jobs else rng.choice((1, 1, 1, 2, 3))
-            fresh = not with_jobs or rng.random() < FRESH
-            prepare = grid.nothing if fresh else forked_workers
-            commands = [grid.start(folder, *jobs, *REPORT[report], prepare=prepare) for _ in range(together)]
+            commands = [
+                grid.start(folder, *jobs, *REPORT[report], prepare=forked_workers) for _ in range(together)
+            ]
             time.sleep(rng.uniform(0.02, 0.9) * seconds)
             victim = rng.choice(commands)
             workers = victim.children()
@@ -64,7 +73,7 @@ def storm(
                 grid.check_ended(command, signals)
             wait_until_gone(workers)
         final = jobs if rng.random() < 0.3 else ("--jobs", "1")
-        grid.finish_and_compare(folder, expected, *final, *REPORT[report])
+        grid.finish_and_compare(folder, expected, *final, *REPORT[report], prepare=forked_workers)
     return dict(counts)
 
 
