@@ -121,6 +121,9 @@ def test_flags_that_a_page_names_exist(page):
             "--resnet",
             "--all",
             "--methods",
+            "--minutes",
+            "--only",
+            "--cases",
         ),  # other scripts
         *("--standalone", "--nproc_per_node"),  # of torchrun
         *("--method", "--out", "--scores", "--size", "--per_class"),  # of python -m deepcore

@@ -19,7 +19,7 @@ REPORT = {True: ("--report", "true"), False: ("--report", "false")}
 
 
 def forked_workers() -> None:
-    """Workers are copies of this warm process, as they are of a user's, which has imported torch just then."""
+    """Workers are copies of this warm process, as they are of a user's, which has just imported torch."""
     from deepcore.common import pools
 
     real = pools.LokyPool
