@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 import main
@@ -156,3 +157,13 @@ def test_shortened_keeps_what_is_short_and_says_how_much_is_left_out():
     assert short == "a" * 200 + "[... 1,000 letters ...]" + "c" * 50
     assert shortened(short) == short
     assert str(UsageError(LONG)) == shortened(LONG)
+
+
+def test_more_epochs_than_a_range_can_count(call, tmp_path):
+    assert "epochs is 9223372036854775807" in refused(call, tmp_path, "--selection_epochs", str(2**63 - 1))
+
+
+@pytest.mark.parametrize("value", [None, 3, 0.5, [], np.zeros(0), np.array(["fp32"]), ("fp32",)])
+def test_a_choice_is_text(value):
+    with pytest.raises(UsageError, match=r"^unknown precision .*; valid: fp32, bf16, fp16"):
+        TrainSpec(precision=value)

@@ -296,3 +296,11 @@ def test_logging_holds_nothing_of_the_graph():
     (kept,) = recorder._batches.values[Signal.LOSS]
     assert kept.grad_fn is None
     assert kept.data_ptr() != losses.data_ptr()
+
+
+@pytest.mark.parametrize("mode", ["log", "one_pass"])
+def test_an_epoch_of_empty_batches_is_no_epoch(mode):
+    recorder = LossRecorder(mode=mode)
+    recorder.log(np.zeros(0, np.int64), np.zeros(0))
+    with pytest.raises(UsageError, match="no losses were logged"):
+        recorder.end_epoch()
