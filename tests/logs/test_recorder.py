@@ -304,3 +304,21 @@ def test_an_epoch_of_empty_batches_is_no_epoch(mode):
     recorder.log(np.zeros(0, np.int64), np.zeros(0))
     with pytest.raises(UsageError, match="no losses were logged"):
         recorder.end_epoch()
+
+
+@pytest.mark.parametrize(
+    ("values", "what"),
+    [
+        ({"logits": np.array([["a", "b"]]), "labels": [0]}, "logits hold <U1 values"),
+        ({"logits": np.ones((1, 2), complex), "labels": [0]}, "logits hold complex128 values"),
+        ({"logits": torch.ones(1, 2, dtype=torch.complex64), "labels": [0]}, "logits hold torch.complex64"),
+        ({"logits": np.ones((1, 2)), "labels": ["cat"]}, "labels hold <U3 values"),
+        ({"losses": np.array(["a"])}, "values of loss hold <U1 values"),
+        ({"losses": [None]}, "values of loss hold object values"),
+    ],
+)
+def test_values_that_are_no_numbers(values, what):
+    recorder = LossRecorder()
+    with pytest.raises(UsageError, match=f"log: {what}"):
+        recorder.log([0], **values)
+    assert recorder.epochs == 0
