@@ -283,3 +283,8 @@ def test_a_stray_label_among_small_ones_is_no_class(val):
     labels[4] = 10**9
     with pytest.raises(UsageError, match="the label of row 4 is 1000000000, and there are"):
         ProxyRun.from_losses(**given | {"train_labels": labels})
+
+
+def test_labels_that_are_one_number():
+    with pytest.raises(UsageError, match=r"train_labels: labels have shape \(\)"):
+        ProxyRun.from_losses(**losses() | {"train_labels": np.array(3)})
