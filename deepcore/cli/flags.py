@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import NoReturn
+from typing import Any, NoReturn
 
 IGNORED_FLAGS = {  # DeepCore's flags that mean nothing here, and why
     "test_interval": "the test set is read once, after the last step",
@@ -52,7 +52,7 @@ class Parser(argparse.ArgumentParser):
 
         self.exit(2, f"error: {shortened(message)} (--help lists every flag)\n")
 
-    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def,override]
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """argparse's, but `--flag=--` gives no value and is refused; argparse makes it an empty list."""
         found, rest = super().parse_known_args(args, namespace)
         for name, value in vars(found).items():

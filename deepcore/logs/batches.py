@@ -69,9 +69,11 @@ class Batches:
                     f"{self.what}: {name} of shape {tuple(np.shape(values))} for {count} losses or logits"
                 )
         if logits is None:
-            self._check_same({Signal.LOSS, *_named(signals, self.what)})
-            for signal, values in {Signal.LOSS: losses, **_named(signals, self.what)}.items():
-                self.values.setdefault(signal, []).append(_per_sample(values, count, self.what, signal))
+            given = {Signal.LOSS: losses, **_named(signals, self.what)}
+            self._check_same(set(given))
+            taken = {signal: _per_sample(v, count, self.what, signal) for signal, v in given.items()}
+            for signal, values in taken.items():  # all of a batch, or nothing of it
+                self.values.setdefault(signal, []).append(values)
         else:
             self._check_same(set(OF_LOGITS))
             self._add_logits(ids, logits, labels)
@@ -85,12 +87,14 @@ class Batches:
             raise UsageError(
                 f"{self.what}: logits need labels: give labels=... here, or make the recorder with labels"
             )
-        self.classes = z.shape[1]
+        if self.classes not in (0, z.shape[1]):
+            raise UsageError(f"{self.what}: logits of {z.shape[1]} classes after those of {self.classes}")
         y = (
             self.labels_of(ids)
             if labels is None
             else torch.as_tensor(_numbers(labels, f"{self.what}: labels"))
         )
+        self.classes = z.shape[1]
         self._logits.append((z, y.to(z.device, torch.int64)))
         self._held += z.numel()
         for signal in OF_LOGITS:  # known from the first batch on

@@ -322,3 +322,24 @@ def test_values_that_are_no_numbers(values, what):
     with pytest.raises(UsageError, match=f"log: {what}"):
         recorder.log([0], **values)
     assert recorder.epochs == 0
+
+
+def test_of_a_batch_that_was_refused_nothing_stays():
+    recorder = LossRecorder()
+    for bad in ({"margin": np.array(["a"])}, {"margin": [1.0, 2.0]}):
+        with pytest.raises(UsageError):
+            recorder.log([7], [0.5], signals=bad)
+    with pytest.raises(UsageError, match="no losses were logged"):
+        recorder.end_epoch()
+    recorder.log([3], [0.25])  # without the signal, too
+    recorder.end_epoch()
+    assert recorder.ids.tolist() == [3]
+
+
+def test_logits_of_other_classes_than_before():
+    recorder = LossRecorder()
+    recorder.log([0], logits=np.ones((1, 3)), labels=[0])
+    with pytest.raises(UsageError, match="logits of 2 classes after those of 3"):
+        recorder.log([1], logits=np.ones((1, 2)), labels=[0])
+    recorder.end_epoch()
+    assert len(recorder.ids) == 1
