@@ -171,7 +171,8 @@ def read_row(path: Path) -> ResultRow:
     written = value["provenance"].pop(CHECKSUM, None) if isinstance(value["provenance"], dict) else None
     if written is not None and written != fingerprint(value):  # of the fields that it was written with
         raise StoredMismatch(
-            f"the result row {path} was changed after it was written; delete it and run the command again"
+            f"the result row {path} is damaged, or was changed after it was written; delete it and run the "
+            "command again"
         )
     row = ResultRow(**value)
     wrong = wrong_field(row)
