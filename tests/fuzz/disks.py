@@ -33,7 +33,7 @@ def run(seed: int, until: float, most: int) -> Tally:
         kind = rng.choice(kinds)
         with grid.place() as folder:
             if kind in ("small disk", "read-only"):
-                size = None if kind == "read-only" else int(rng.uniform(0.02, 1.5) * whole)
+                size = None if kind == "read-only" else int(rng.uniform(0.05, 4) * whole)
                 return {f"{kind}: {mounted(folder, size, expected)}": 1}
             outcome = (largest_file if kind == "largest file" else folder_gone)(rng, folder, seconds)
             grid.finish_and_compare(folder, expected, *PLAIN)
