@@ -130,6 +130,9 @@ def test_flags_that_a_page_names_exist(page):
             "--net",
             "--rows",
             "--seeds",
+            "--minutes",
+            "--only",
+            "--cases",
         ),  # other scripts
         *("--standalone", "--nproc_per_node"),  # of torchrun
     }
