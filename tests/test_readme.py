@@ -121,6 +121,8 @@ def test_flags_that_a_page_names_exist(page):
             "--resnet",
             "--all",
             "--methods",
+            "--quick",
+            "--full",
         ),  # other scripts
         *("--standalone", "--nproc_per_node"),  # of torchrun
         *("--method", "--out", "--scores", "--size", "--per_class"),  # of python -m deepcore
