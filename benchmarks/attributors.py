@@ -16,6 +16,7 @@ import torch
 from scipy.stats import rankdata
 from torch.nn import functional
 
+from benchmarks import trak
 from benchmarks.many_nets import Member, Networks, train_many
 from deepcore.data.record import LabeledData
 from deepcore.scoring.last_layer import errors_of
@@ -25,7 +26,17 @@ from methods.cld import cld_influence
 
 CLD, TRACIN, GRAD_DOT = "CLD_infl", "TracIn (last layer)", "Gradient dot product"
 INFLUENCE, FEATURES, RANDOM = "Influence function (last layer)", "Feature similarity", "Random"
+TRAK = "TRAK (dattri)"
 ATTRIBUTORS = (CLD, TRACIN, GRAD_DOT, INFLUENCE, FEATURES, RANDOM)
+COLOURS = {
+    CLD: "#8b0000",
+    TRACIN: "#1f77b4",
+    GRAD_DOT: "#2ca6a4",
+    INFLUENCE: "#2e7d32",
+    TRAK: "#8e5bc0",
+    FEATURES: "#e08a1e",
+    RANDOM: "#111111",
+}
 
 
 class Recorder:
@@ -92,12 +103,18 @@ def attribute(
     device: torch.device,
     rng: np.random.Generator,
 ) -> dict[str, np.ndarray]:
-    """Train a network per seed on all samples, and attribute; `rng` draws the random attribution."""
-    recorder = Recorder(data, samples, queries, spec, len(seeds))
+    """Train a network per seed on all samples, and attribute; `rng` draws the random attribution. With
+    `dattri` installed its TRAK is added, from the same networks."""
+    recorder, trained = Recorder(data, samples, queries, spec, len(seeds)), []
     members = [Member(samples, seed) for seed in seeds]
-    for _ in train_many(net, data.train, data.num_classes, members, spec, device=device, watch=recorder):
-        pass
-    return recorder.attributions(rng)
+    for _, networks in train_many(
+        net, data.train, data.num_classes, members, spec, device=device, watch=recorder
+    ):
+        trained += networks.nets()
+    found = recorder.attributions(rng)
+    if trak.installed():
+        found[TRAK] = trak.scores(trained, data, samples, queries)
+    return found
 
 
 def last_layer_dots(r: torch.Tensor, h: torch.Tensor, rq: torch.Tensor, hq: torch.Tensor) -> torch.Tensor:
@@ -113,10 +130,11 @@ def cosines(h: torch.Tensor, hq: torch.Tensor) -> torch.Tensor:
 def influence_function(
     h: torch.Tensor, p: torch.Tensor, r: torch.Tensor, hq: torch.Tensor, rq: torch.Tensor, damping: float
 ) -> torch.Tensor:
-    """g_q' (H + damping I)^-1 g_i, (Q, N): N times the rise of q's loss when i is left out (Koh & Liang 2017).
+    """g_q' (H + damping I)^-1 g_i, (Q, N): N times the rise of q's loss without i.
 
     H is the Hessian of the samples' mean loss in the last layer, `mean_i (diag(p_i) - p_i p_i') (x) x_i x_i'`,
-    exact for a linear model; `damping` is the weight decay.
+    exact for a linear model (Koh & Liang 2017);
+    `damping` is the weight decay.
 
     Args:
         h, p, r: features (N, D), probabilities (N, C), errors (N, C) of the samples.
@@ -170,8 +188,8 @@ def lds(attribution: np.ndarray, subsets: np.ndarray, outcomes: np.ndarray) -> n
 def bootstrap_lds(
     sums: Mapping[str, np.ndarray], outcomes: np.ndarray, rng: np.random.Generator, replicates: int
 ) -> dict[str, np.ndarray]:
-    """Mean LDS over the queries in resamples of queries and subsets, (replicates,) each; the resamples are the
-    same for all attributions, so that differences are paired.
+    """Mean LDS over the queries in resamples of queries and subsets, (replicates,) each. The resamples are
+    the same for all attributions, so that differences are paired.
 
     Args:
         sums: of the attributions in each subset, (Q, C) each.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmarks.claims import Verdict, measured, verdict_by
-from deepcore.analysis.stats import Accuracies, Paired, paired_difference
+from deepcore.analysis.stats import Paired
 
 
 def error_bar(paired: Paired) -> list[list[float]]:

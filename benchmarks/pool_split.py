@@ -58,7 +58,11 @@ def pool_split(
 
 
 def pool_run(
-    setting: Setting, split: Split, *, noise: LabelNoise | None = None, recording: Recording = LOSSES
+    setting: Setting,
+    split: Split,
+    *,
+    noise: LabelNoise | None = None,
+    recording: Recording = LOSSES,
 ) -> tuple[LabeledData, ProxyRun]:
     """The proxy run of a split with the losses of all its held-out rows, stored or trained; and the data, with
     the labels flipped that `noise` asks for."""

@@ -53,16 +53,16 @@ BINS = np.linspace(-0.5, 1, 31)
 class ProxySize(Size):
     """Also: rows of each half, of a validation set; the networks behind mem and their epochs."""
 
-    half: int = 5_000
-    val: int = 1_000
+    half: int = 3_000
+    val: int = 600
     mem_net: str = "MLP"
-    mem_networks: int = 40
+    mem_networks: int = 30
     mem_epochs: int = 8
 
 
 SIZES = {
     "quick": ProxySize("Digits", ("MLP",), (0.1,), 3, 10, half=690, val=140, mem_networks=16, mem_epochs=4),
-    "reduced": ProxySize("FashionMNIST", ("LeNet",), (0.1, 0.3), 5, 20),
+    "reduced": ProxySize("FashionMNIST", ("MLP",), (0.1, 0.3), 5, 20),
     "full": ProxySize(
         "CIFAR100",
         ("ResNet18",),
