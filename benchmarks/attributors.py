@@ -132,9 +132,9 @@ def influence_function(
 ) -> torch.Tensor:
     """g_q' (H + damping I)^-1 g_i, (Q, N): N times the rise of q's loss without i.
 
-    H is the Hessian of the samples' mean loss in the last layer, `mean_i (diag(p_i) - p_i p_i') (x) x_i x_i'`,
-    exact for a linear model (Koh & Liang 2017);
-    `damping` is the weight decay.
+    H is the Hessian of the samples' mean loss in the last layer,
+    `mean_i (diag(p_i) - p_i p_i') (x) x_i x_i'`: exact for a linear model (Koh & Liang 2017). `damping` is
+    the weight decay.
 
     Args:
         h, p, r: features (N, D), probabilities (N, C), errors (N, C) of the samples.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.stats import t as student
 
 from benchmarks.claims import Verdict, measured, verdict_by
 from deepcore.analysis.stats import Paired
@@ -49,3 +50,12 @@ def mean_and_std(values: Sequence[float]) -> str:
     """For tables."""
     spread = f" ± {np.std(values, ddof=1):.2f}" if len(values) > 1 else ""
     return f"{np.mean(values):.2f}{spread}"
+
+
+def t_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float, float]:
+    """Mean of values over seeds, and its t interval; the mean alone, thrice, when they are equal or one."""
+    mean, count = float(np.mean(values)), len(values)
+    if count < 2 or np.ptp(values) == 0:
+        return mean, mean, mean
+    half = float(student.ppf((1 + level) / 2, count - 1) * np.std(values, ddof=1) / np.sqrt(count))
+    return mean, mean - half, mean + half

@@ -4,10 +4,10 @@
 
 Attributions come from networks trained on all samples. Then networks are trained on random subsets, and for
 each query the outcome over the subsets is correlated with the sum of the attributions in the subset. The
-outcome is the query's margin, log(p / (1 - p)), as TRAK's authors measure it, and its accuracy, as the
-CLD paper does; a query whose accuracy is the same for all subsets has no correlation and is left out. "Other
-retrainings" is the correlation of one retraining of the subsets with the mean of the others: what noise leaves
-to be explained. With `dattri` installed, its TRAK is among the attributions.
+outcome is the query's margin, log(p / (1 - p)), as TRAK's authors measure it, and its accuracy, as the CLD
+paper does; a query whose accuracy is the same for all subsets has no correlation and is left out. "Other
+retrainings" is the correlation of one retraining of the subsets with the mean of the others: what noise
+leaves to be explained. With `dattri` installed, its TRAK is among the attributions.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ def _scores(
     subsets: np.ndarray,
     values: np.ndarray,
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """{attribution: (LDS of each query, replicates of their mean)}, and of the retrainings among themselves."""
+    """{attribution: (LDS of each query, replicates of the mean)}, and of retrainings among themselves."""
     mean, rng, many = values.mean(axis=1), stream(0, "bootstrap"), setting.size.replicates
     sums = {name: a @ subsets.T.astype(np.float64) for name, a in attributions.items()}
     drawn = bootstrap_lds(sums, mean, rng, many)
@@ -270,8 +270,8 @@ def table(records: Sequence[Record]) -> TextTable:
     counts = sorted({r["queries"] for r in records if r["outcome"] == ACCURACY and r["queries"] is not None})
     queries = max(r["queries"] or 0 for r in records)
     title = (
-        f"LDS, mean over {queries} queries (accuracy: the {counts[0]} to {counts[-1]} whose accuracy varies), "
-        "with 95% intervals over queries and subsets"
+        f"LDS, mean over {queries} queries (accuracy: the {counts[0]} to {counts[-1]} whose accuracy "
+        "varies), with 95% intervals over queries and subsets"
     )
     return TextTable(title, ("attribution", *headers), tuple(lines))
 

@@ -64,8 +64,8 @@ def pool_run(
     noise: LabelNoise | None = None,
     recording: Recording = LOSSES,
 ) -> tuple[LabeledData, ProxyRun]:
-    """The proxy run of a split with the losses of all its held-out rows, stored or trained; and the data, with
-    the labels flipped that `noise` asks for."""
+    """The proxy run of a split with the losses of all its held-out rows, stored or trained; and the data,
+    with the labels flipped that `noise` asks for."""
     size, data = setting.size, flip(setting.data, split, noise or LabelNoise()).data
     spec = ProxySpec(
         dataset=data.name,
