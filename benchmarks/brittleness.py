@@ -45,12 +45,12 @@ class BrittleSize(Size):
 
     queries: int = 20
     removed: tuple[int, ...] = (20, 40, 80)
-    models: int = 5
+    models: int = 3
 
 
 SIZES = {
     "quick": BrittleSize("Digits", ("MLP",), (1.0,), 1, 6, queries=4, removed=(80,), models=2),
-    "reduced": BrittleSize("Digits", ("MLP",), (1.0,), 2, 30),
+    "reduced": BrittleSize("Digits", ("MLP",), (1.0,), 1, 30),
     "full": BrittleSize(
         "CIFAR10", ("ResNet9",), (1.0,), 5, 40, queries=200, removed=(50, 100, 200, 400, 800), models=10
     ),

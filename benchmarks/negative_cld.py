@@ -53,7 +53,7 @@ EVERYTHING, WITHOUT_LOWEST, WITHOUT_RANDOM, CLEAN = (
 class NoisySize(Size):
     """Also: candidates and validation rows."""
 
-    rows: int = 4_000
+    rows: int = 3_000
     val: int = 500
 
 
@@ -109,8 +109,8 @@ def _of_seed(setting: Setting, seed: int) -> list[Record]:
 
 
 def kinds_of(run: ProxyRun, flipped: np.ndarray, inputs: torch.Tensor) -> dict[str, np.ndarray]:
-    """Which candidates are of each kind, (N,) bool; only those not mislabelled are ambiguous or rare, and they
-    may be both.
+    """Which candidates are of each kind, (N,) bool. Only those not mislabelled are ambiguous or rare; they may
+    be both.
 
     Args:
         run: with losses.

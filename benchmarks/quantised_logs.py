@@ -3,8 +3,8 @@
     python benchmarks/quantised_logs.py
 
 The losses of a proxy run, candidates and validation rows, are rounded to a format and read back. CLD's scores
-and its coreset of 10% are compared with those of float32. "int8 of the loss" cuts each checkpoint's range into
-255 equal steps; "int8 of log loss" does so with log(loss + 1e-6).
+and its coreset of 10% are compared with those of float32. "int8 of the loss" cuts each checkpoint's range
+into 255 equal steps; "int8 of log loss" does so with log(loss + 1e-6).
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ def descend(
     steps: int,
     watch: Watch,
 ) -> Matrices:
-    """Gradient descent on the part's mean loss; `watch` sees the weights and gradients before each step 0..."""
+    """Gradient descent on the part's mean loss; `watch` sees weights and gradients before each step 0..."""
     for step in range(steps):
         gradients = Gradients.of(weights, part.x, part.y)
         watch(step, weights, gradients)
@@ -100,7 +100,7 @@ def summary(moments: list[Moment]) -> dict[str, float]:
     largest gradient norm met. printed_violated: the share of (sample, step) pairs with
     ||g - G_V||^2 > 2 B^2 (1 - cos), which Eq. 46 as printed rules out. printed_ratio: ||gamma_C - G_V|| over
     B sqrt(2 kappa), largest over the steps, kappa being the step's mean; corrected_ratio: with the mean of
-    (||g|| - ||G_V||)^2 under the root.
+    (||g|| - ||G_V||)^2 under the root. omitted: that mean's share of the mean of ||g - G_V||^2.
     """
     cosines = np.stack([m.cosines for m in moments])
     b = max(m.largest for m in moments)
@@ -116,6 +116,7 @@ def summary(moments: list[Moment]) -> dict[str, float]:
         "distance": max(m.distance for m in moments),
         "risk2_min": min(m.risk for m in moments) ** 2,
         "risk2_start": moments[0].risk ** 2,
+        "omitted": float(np.sum(gaps) / squares.mean(axis=1).sum()),
         "printed_violated": float((squares > 2 * b**2 * (1 - cosines) * (1 + 1e-9)).mean()),
         "printed_ratio": max(m.distance / (b * np.sqrt(2 * k)) for m, k in zip(moments, kappas, strict=True)),
         "corrected_ratio": max(
