@@ -93,7 +93,7 @@ class Size:
             proxy=self.recipe,
             target=self.recipe,
             val_fraction=stand_in(self.dataset).val_fraction,
-            everything=False,
+            everything=True,  # one proxy run then serves every script
         )
 
 
@@ -189,8 +189,12 @@ def verdict_by(holds: bool | None, what: str, measured: str) -> Verdict:
 
 def measured(estimate: float, low: float | None, high: float | None, unit: str = "points") -> str:
     """An estimate with its interval."""
-    between = "no interval" if low is None or high is None else f"[{low:+.2f}, {high:+.2f}]"
-    return f"{estimate:+.2f} {unit} {between}".replace("  ", " ")
+    between = (
+        "no interval"
+        if low is None or high is None
+        else f"[{round(low, 2) + 0.0:+.2f}, {round(high, 2) + 0.0:+.2f}]"
+    )
+    return f"{round(estimate, 2) + 0.0:+.2f} {unit} {between}".replace("  ", " ")
 
 
 def published(claim: Claim) -> list[dict[str, Value]] | None:
@@ -215,7 +219,7 @@ def main(claim: Claim, argv: list[str] | None = None) -> int:
     """The command line of a claim's script; returns the exit status."""
     args = make_parser(claim).parse_args(argv)
     size = "quick" if args.quick else "full" if args.full else "reduced"
-    args.save_path = args.save_path or f"runs/claims/{claim.name}-{size}"
+    args.save_path = args.save_path or f"runs/claims/{size}"
     return exit_status(lambda: run(claim, size, args), None if args.dry_run else args.save_path)
 
 
@@ -227,7 +231,11 @@ def make_parser(claim: Claim) -> Parser:
     add("--full", action="store_true", help="the paper's data, networks and lengths; needs a GPU")
     add("--dry_run", action="store_true", help="print the command and an estimate of GPU hours, run nothing")
     add("--data_path", default="data", metavar="DIR", help="folder of the data set's files")
-    add("--save_path", metavar="DIR", help="everything is kept here (default runs/claims/NAME-SIZE)")
+    add(
+        "--save_path",
+        metavar="DIR",
+        help="of all scripts together (default runs/claims/SIZE)",
+    )
     add("--jobs", type=int, metavar="N", help="trainings side by side (default: as pays)")
     add("--publish", action="store_true", help="write CSV and figure into benchmarks/, too")
     return parser
