@@ -148,3 +148,9 @@ def fraction_axis(ax: Axes, fractions: Sequence[float]) -> None:
     turned = sum(map(len, labels)) > 45
     ax.set_xticks(range(len(fractions)), labels, rotation=60 if turned else 0)
     ax.set_xlabel("kept, of the training data (places at equal distances)", fontsize=9, color=INK)
+
+
+def higher_verdict(what: str, paired: Paired) -> Verdict:
+    """Whether a mean difference is above 0, by its 95% interval."""
+    holds = None if not paired.distinguishable else paired.difference > 0
+    return verdict_by(holds, what, f"{measured(paired.difference, paired.low, paired.high)} (95% interval)")

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -99,14 +100,19 @@ class Size:
 
 @dataclass(frozen=True)
 class Setting:
-    """A size with its data, where results are kept, and how it is run."""
+    """A size, where its data are, where results are kept, and how it is run."""
 
     size: Size
-    data: LabeledData
+    data_path: str
     folder: Path
     device: torch.device
     progress: Progress
     jobs: int | None = 1
+
+    @functools.cached_property
+    def data(self) -> LabeledData:
+        """The data set, loaded when it is first needed."""
+        return datasets.load(self.size.dataset, data_path=self.data_path)
 
     def harness(self, spec: ExperimentSpec) -> Harness:
         """On this folder, where finished rows are not run again."""
@@ -189,12 +195,13 @@ def verdict_by(holds: bool | None, what: str, measured: str) -> Verdict:
 
 def measured(estimate: float, low: float | None, high: float | None, unit: str = "points") -> str:
     """An estimate with its interval."""
-    between = (
-        "no interval"
-        if low is None or high is None
-        else f"[{round(low, 2) + 0.0:+.2f}, {round(high, 2) + 0.0:+.2f}]"
-    )
-    return f"{round(estimate, 2) + 0.0:+.2f} {unit} {between}".replace("  ", " ")
+    between = "no interval" if low is None or high is None else f"[{signed(low)}, {signed(high)}]"
+    return " ".join(word for word in (signed(estimate), unit, between) if word)
+
+
+def signed(value: float) -> str:
+    """With its sign and two decimals; no minus before zero."""
+    return f"{round(value, 2) + 0.0:+.2f}"
 
 
 def published(claim: Claim) -> list[dict[str, Value]] | None:
@@ -206,6 +213,7 @@ def published(claim: Claim) -> list[dict[str, Value]] | None:
 def save(claim: Claim, text: str, csv_folder: Path, figure_folder: Path) -> None:
     """Write the CSV and the figure drawn from it."""
     records = from_csv(text)
+    csv_folder.mkdir(parents=True, exist_ok=True)
     write_bytes(csv_folder / f"{claim.name}.csv", text.encode())
     save_figure(claim.draw(records), figure_folder / claim.name, about=f"records {digest(records)}")
 
@@ -254,9 +262,8 @@ def run(claim: Claim, size: str, args: argparse.Namespace) -> int:
         return 0
     torch.set_num_threads(1)
     device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
-    data = datasets.load(chosen.dataset, data_path=args.data_path)
     folder = Path(args.save_path)
-    setting = Setting(chosen, data, folder, device, Progress(), args.jobs)
+    setting = Setting(chosen, args.data_path, folder, device, Progress(), args.jobs)
     of = provenance(device)
     about = {
         "claim": f"{claim.paper}, {size} size",
