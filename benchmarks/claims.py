@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -93,20 +94,25 @@ class Size:
             proxy=self.recipe,
             target=self.recipe,
             val_fraction=stand_in(self.dataset).val_fraction,
-            everything=False,
+            everything=True,  # one proxy run then serves every script
         )
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A size with its data, where results are kept, and how it is run."""
+    """A size, where its data are, where results are kept, and how it is run."""
 
     size: Size
-    data: LabeledData
+    data_path: str
     folder: Path
     device: torch.device
     progress: Progress
     jobs: int | None = 1
+
+    @functools.cached_property
+    def data(self) -> LabeledData:
+        """The data set, loaded when it is first needed."""
+        return datasets.load(self.size.dataset, data_path=self.data_path)
 
     def harness(self, spec: ExperimentSpec) -> Harness:
         """On this folder, where finished rows are not run again."""
@@ -189,8 +195,13 @@ def verdict_by(holds: bool | None, what: str, measured: str) -> Verdict:
 
 def measured(estimate: float, low: float | None, high: float | None, unit: str = "points") -> str:
     """An estimate with its interval."""
-    between = "no interval" if low is None or high is None else f"[{low:+.2f}, {high:+.2f}]"
-    return f"{estimate:+.2f} {unit} {between}".replace("  ", " ")
+    between = "no interval" if low is None or high is None else f"[{signed(low)}, {signed(high)}]"
+    return " ".join(word for word in (signed(estimate), unit, between) if word)
+
+
+def signed(value: float) -> str:
+    """With its sign and two decimals; no minus before zero."""
+    return f"{round(value, 2) + 0.0:+.2f}"
 
 
 def published(claim: Claim) -> list[dict[str, Value]] | None:
@@ -202,6 +213,7 @@ def published(claim: Claim) -> list[dict[str, Value]] | None:
 def save(claim: Claim, text: str, csv_folder: Path, figure_folder: Path) -> None:
     """Write the CSV and the figure drawn from it."""
     records = from_csv(text)
+    csv_folder.mkdir(parents=True, exist_ok=True)
     write_bytes(csv_folder / f"{claim.name}.csv", text.encode())
     save_figure(claim.draw(records), figure_folder / claim.name, about=f"records {digest(records)}")
 
@@ -215,7 +227,7 @@ def main(claim: Claim, argv: list[str] | None = None) -> int:
     """The command line of a claim's script; returns the exit status."""
     args = make_parser(claim).parse_args(argv)
     size = "quick" if args.quick else "full" if args.full else "reduced"
-    args.save_path = args.save_path or f"runs/claims/{claim.name}-{size}"
+    args.save_path = args.save_path or f"runs/claims/{size}"
     return exit_status(lambda: run(claim, size, args), None if args.dry_run else args.save_path)
 
 
@@ -227,7 +239,11 @@ def make_parser(claim: Claim) -> Parser:
     add("--full", action="store_true", help="the paper's data, networks and lengths; needs a GPU")
     add("--dry_run", action="store_true", help="print the command and an estimate of GPU hours, run nothing")
     add("--data_path", default="data", metavar="DIR", help="folder of the data set's files")
-    add("--save_path", metavar="DIR", help="everything is kept here (default runs/claims/NAME-SIZE)")
+    add(
+        "--save_path",
+        metavar="DIR",
+        help="of all scripts together (default runs/claims/SIZE)",
+    )
     add("--jobs", type=int, metavar="N", help="trainings side by side (default: as pays)")
     add("--publish", action="store_true", help="write CSV and figure into benchmarks/, too")
     return parser
@@ -246,9 +262,8 @@ def run(claim: Claim, size: str, args: argparse.Namespace) -> int:
         return 0
     torch.set_num_threads(1)
     device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
-    data = datasets.load(chosen.dataset, data_path=args.data_path)
     folder = Path(args.save_path)
-    setting = Setting(chosen, data, folder, device, Progress(), args.jobs)
+    setting = Setting(chosen, args.data_path, folder, device, Progress(), args.jobs)
     of = provenance(device)
     about = {
         "claim": f"{claim.paper}, {size} size",

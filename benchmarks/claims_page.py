@@ -23,6 +23,13 @@ from deepcore.report.text_table import TextTable
 
 PAGE = HERE.parent / "docs" / "claims.md"
 SCRIPTS = (  # in the order of the page; each has a `CLAIM`
+    "contact_sheet",
+    "figure2",
+    "transfer",
+    "subsampling",
+    "strata",
+    "seeds_agreement",
+    "min_fraction",
 )
 
 

@@ -1,7 +1,7 @@
 """GPU hours of experiments that are too large for this machine, from counted operations.
 
-A plan is made for a data set of the real size without its pictures, so nothing has to be there. The rate is
-an assumption, not a measurement: give the rate of your own GPU as `flops_per_second`.
+A plan is made for a data set without its pictures, so nothing has to be there. The rate is an assumption,
+not a measurement: give the rate of your own GPU as `flops_per_second`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from deepcore.common.checks import check_choice
 from deepcore.data.record import LabeledData
@@ -36,21 +37,54 @@ class _NoPictures:
         return len(self.labels)
 
 
+@dataclass(frozen=True)
+class StandIn:
+    """A data set `scale` times smaller than the real one, in rows and in classes.
+
+    Attributes:
+        data: its sizes, shape and recipe.
+        scale: to multiply passes of examples by.
+        classes: of the real one.
+    """
+
+    data: LabeledData
+    scale: int
+    classes: int
+
+
 def _stand_in(
-    name: str, train: int, test: int, shape: tuple[int, ...], classes: int, recipe: str, val: float = 0.1
-) -> LabeledData:
-    rows = [_NoPictures(np.arange(n) % classes, shape) for n in (train, test)]
-    return LabeledData(name, *rows, classes, "stand-in", "ResNet18", recipe, val)
+    name: str,
+    rows: tuple[int, int],
+    shape: tuple[int, ...],
+    classes: int,
+    recipe: str,
+    *,
+    scale: int = 1,
+    val_fraction: float = 0.1,
+) -> StandIn:
+    small = min(classes, max(10, classes // scale))
+    train, test = (_NoPictures(np.arange(n // scale) % small, shape) for n in rows)
+    data = LabeledData(name, train, test, small, "stand-in", "ResNet18", recipe, val_fraction)
+    return StandIn(data, scale, classes)
 
 
+_CIFAR = ((50_000, 10_000), (3, 32, 32))
 STAND_INS = {
-    data.name: data
-    for data in (
-        _stand_in("Digits", 1_437, 360, (1, 8, 8), 10, "digits"),
-        _stand_in("FashionMNIST", 60_000, 10_000, (1, 28, 28), 10, "small-images"),
-        _stand_in("CIFAR10", 50_000, 10_000, (3, 32, 32), 10, "paper-cifar"),
-        _stand_in("CIFAR100", 50_000, 10_000, (3, 32, 32), 100, "paper-cifar"),
-        _stand_in("ImageNet", 1_281_167, 50_000, (3, 224, 224), 1000, "paper-imagenet", 0.01),
+    known.data.name: known
+    for known in (
+        _stand_in("Digits", (1_437, 360), (1, 8, 8), 10, "digits"),
+        _stand_in("FashionMNIST", (60_000, 10_000), (1, 28, 28), 10, "small-images", scale=10),
+        _stand_in("CIFAR10", *_CIFAR, 10, "paper-cifar", scale=10),
+        _stand_in("CIFAR100", *_CIFAR, 100, "paper-cifar", scale=10),
+        _stand_in(
+            "ImageNet",
+            (1_281_167, 50_000),
+            (3, 224, 224),
+            1000,
+            "paper-imagenet",
+            scale=100,
+            val_fraction=0.01,
+        ),
     )
 }
 
@@ -66,24 +100,24 @@ class Load:
 
 
 def stand_in(dataset: str) -> LabeledData:
-    """The data set's size, shape and recipe, without its pictures."""
+    """The data set's shape and recipe, without its pictures, and with fewer rows where it has many."""
+    return _known(dataset).data
+
+
+def _known(dataset: str) -> StandIn:
     return STAND_INS[check_choice("data set", dataset, STAND_INS)]
 
 
 def loads_of(spec: ExperimentSpec, dataset: str) -> list[Load]:
     """The proxy runs and targets of an experiment, all seeds."""
-    plan = make_plan(dataclasses.replace(spec, seeds=spec.seeds[:1]), stand_in(dataset))
-    loads = []
-    for task in plan.proxies.values():
-        train, forward = proxy_passes(task)
-        loads.append(Load(dataset, task.spec.net, train, forward))
+    known = _known(dataset)
+    plan = make_plan(dataclasses.replace(spec, seeds=spec.seeds[:1]), known.data)
+    found = [(task.spec.net, *proxy_passes(task)) for task in plan.proxies.values()]
     for cell in plan.cells:
         rows, _ = size_and_schedule(plan, cell)
-        loads.append(Load(dataset, cell.net, examples(rows, spec.target), len(plan.data.test)))
-    return [
-        Load(load.dataset, load.net, load.train * len(spec.seeds), load.forward * len(spec.seeds))
-        for load in loads
-    ]
+        found.append((cell.net, examples(rows, spec.target), len(plan.data.test)))
+    times = known.scale * len(spec.seeds)
+    return [Load(dataset, net, times * train, times * forward) for net, train, forward in found]
 
 
 def gpu_hours(loads: Iterable[Load], flops_per_second: float = GPU_FLOPS) -> float:
@@ -104,6 +138,9 @@ def hours_line(loads: Sequence[Load]) -> str:
 
 @functools.cache
 def _flops(dataset: str, net: str) -> tuple[int, int]:
-    data = stand_in(dataset)
-    found = flops_per_example(nets.build(net, data.train.shape, data.num_classes, seed=0), data.train.shape)
+    known = _known(dataset)
+    shape = known.data.train.shape
+    with torch.device("meta"):  # no weights are drawn
+        built = nets.build(net, shape, known.classes, seed=0)
+    found = flops_per_example(built, shape)
     return found["forward"], found["backward"]
