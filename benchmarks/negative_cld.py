@@ -24,9 +24,9 @@ import numpy as np
 import torch
 
 from benchmarks.claim_intervals import by_sign, mean_and_std, sign_of, t_interval
-from benchmarks.claims import Claim, Record, Setting, Size, Verdict, main, measured, verdict_by
+from benchmarks.claims import Claim, Record, Setting, Verdict, main, measured, verdict_by
 from benchmarks.gpu_hours import Load, stand_in
-from benchmarks.pool_split import accuracy_of, pool_run, pool_split
+from benchmarks.pool_split import PoolSize, accuracy_of, pool_run, pool_split
 from deepcore.analysis.stats import paired_difference
 from deepcore.common.seeding import stream
 from deepcore.data.label_noise import LabelNoise
@@ -50,7 +50,7 @@ EVERYTHING, WITHOUT_LOWEST, WITHOUT_RANDOM, CLEAN = (
 
 
 @dataclass(frozen=True)
-class NoisySize(Size):
+class NoisySize(PoolSize):
     """Also: candidates and validation rows."""
 
     rows: int = 3_000
@@ -59,7 +59,7 @@ class NoisySize(Size):
 
 SIZES = {
     "quick": NoisySize("Digits", ("MLP",), (1 - TENTH,), 3, 10, rows=1_200, val=150),
-    "reduced": NoisySize("FashionMNIST", ("MLP",), (1 - TENTH,), 5, 20),
+    "reduced": NoisySize("FashionMNIST", ("MLP",), (1 - TENTH,), 5, 20, 0.02, augment=False),
     "full": NoisySize("CIFAR100", ("ResNet18",), (1 - TENTH,), 5, rows=45_000, val=5_000),
 }
 
@@ -77,7 +77,7 @@ def measure(setting: Setting) -> list[Record]:
     records: list[Record] = []
     for seed in range(setting.size.seeds):
         of = {**dataclasses.asdict(setting.size), "seeds": seed}
-        records += setting.once("seed", of, lambda seed=seed: _of_seed(setting, seed))
+        records += setting.once("negative_cld", of, lambda seed=seed: _of_seed(setting, seed))
     return records
 
 

@@ -8,11 +8,13 @@ validation sets, and every one of them is compared on the same candidates and th
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.claims import Setting
+from benchmarks.claims import Setting, Size
 from deepcore.common.checks import UsageError
+from deepcore.common.identity import fingerprint
 from deepcore.common.seeding import stream
 from deepcore.data.label_noise import LabelNoise, flip
 from deepcore.data.record import LabeledData
@@ -26,6 +28,23 @@ from deepcore.proxy.spec import ProxySpec
 from deepcore.selection.budget import Budget
 from deepcore.selection.method import CoresetMethod
 from deepcore.selection.training_set import TrainingSet
+from deepcore.training.spec import TrainSpec
+
+
+@dataclass(frozen=True)
+class PoolSize(Size):
+    """A size whose recipe may have another learning rate, and no augmentation: an MLP on some thousand rows
+    learns better so."""
+
+    lr: float | None = None
+    augment: bool = True
+
+    @property
+    def recipe(self) -> TrainSpec:
+        """Of proxies and targets."""
+        recipe = super().recipe
+        return dataclasses.replace(recipe, lr=self.lr or recipe.lr, augment=self.augment and recipe.augment)
+
 
 LOSSES = Recording(post_epoch=frozenset({Signal.LOSS}))
 
@@ -74,7 +93,7 @@ def pool_run(
         train=size.recipe,
         val_fraction=len(split.val) / (len(split.train) + len(split.val)),
         seed=split.seed,
-        rows=f"{len(split.train)}of{len(split.train) + len(split.val)}",
+        rows=f"split{fingerprint(split.train.tolist(), split.val.tolist())[:8]}",
     )
     with setting.progress.bar(spec.epochs, f"seed {split.seed}: proxy epochs") as step:
         run = obtain_proxy(

@@ -80,7 +80,7 @@ def measure(setting: Setting) -> list[Record]:
     records: list[Record] = []
     for seed in range(setting.size.seeds):
         of = {**dataclasses.asdict(setting.size), "seeds": seed}
-        records += setting.once("seed", of, lambda seed=seed: _of_seed(setting, seed))
+        records += setting.once("quantised_logs", of, lambda seed=seed: _of_seed(setting, seed))
     return records
 
 

@@ -118,7 +118,9 @@ def summary(moments: list[Moment]) -> dict[str, float]:
         "risk2_start": moments[0].risk ** 2,
         "omitted": float(np.sum(gaps) / squares.mean(axis=1).sum()),
         "printed_violated": float((squares > 2 * b**2 * (1 - cosines) * (1 + 1e-9)).mean()),
-        "printed_ratio": max(m.distance / (b * np.sqrt(max(2 * k, 1e-12))) for m, k in zip(moments, kappas, strict=True)),
+        "printed_ratio": max(
+            m.distance / (b * np.sqrt(max(2 * k, 1e-12))) for m, k in zip(moments, kappas, strict=True)
+        ),
         "corrected_ratio": max(
             m.distance / np.sqrt(gap + 2 * b**2 * k) for m, k, gap in zip(moments, kappas, gaps, strict=True)
         ),

@@ -22,10 +22,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
 from benchmarks.claim_intervals import by_sign, error_bar, mean_and_std
-from benchmarks.claims import Claim, Record, Setting, Size, Verdict, main
+from benchmarks.claims import Claim, Record, Setting, Verdict, main
 from benchmarks.gpu_hours import Load, stand_in
 from benchmarks.memorisation import SETS, SHARE, memorisation, validation_sets
-from benchmarks.pool_split import accuracy_of, chosen, narrowed, pool_run, pool_split
+from benchmarks.pool_split import PoolSize, accuracy_of, chosen, narrowed, pool_run, pool_split
 from deepcore.analysis.stats import paired_difference
 from deepcore.common.seeding import stream
 from deepcore.report.cells import percent
@@ -50,7 +50,7 @@ BINS = np.linspace(-0.5, 1, 31)
 
 
 @dataclass(frozen=True)
-class ProxySize(Size):
+class ProxySize(PoolSize):
     """Also: rows of each half, of a validation set; the networks behind mem and their epochs."""
 
     half: int = 3_000
@@ -62,7 +62,7 @@ class ProxySize(Size):
 
 SIZES = {
     "quick": ProxySize("Digits", ("MLP",), (0.1,), 3, 10, half=690, val=140, mem_networks=16, mem_epochs=4),
-    "reduced": ProxySize("FashionMNIST", ("MLP",), (0.1, 0.3), 5, 20),
+    "reduced": ProxySize("FashionMNIST", ("MLP",), (0.1, 0.3), 5, 20, 0.02, augment=False),
     "full": ProxySize(
         "CIFAR100",
         ("ResNet18",),
@@ -105,7 +105,7 @@ def measure(setting: Setting) -> list[Record]:
     records: list[Record] = []
     for seed in range(size.seeds):
         of = {**dataclasses.asdict(size), "seeds": seed}
-        records += setting.once("seed", of, lambda seed=seed: _of_seed(setting, among, mem, seed))
+        records += setting.once("validation_proxy", of, lambda seed=seed: _of_seed(setting, among, mem, seed))
     return records
 
 

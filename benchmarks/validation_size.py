@@ -22,9 +22,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
 from benchmarks.claim_intervals import by_sign, mean_and_std
-from benchmarks.claims import Claim, Record, Setting, Size, Verdict, main
+from benchmarks.claims import Claim, Record, Setting, Verdict, main
 from benchmarks.gpu_hours import Load, stand_in
-from benchmarks.pool_split import accuracy_of, chosen, narrowed, pool_run, pool_split
+from benchmarks.pool_split import PoolSize, accuracy_of, chosen, narrowed, pool_run, pool_split
 from deepcore.analysis.stats import paired_difference
 from deepcore.common.seeding import stream
 from deepcore.report.cells import percent
@@ -42,20 +42,20 @@ COLOURS = {OF_CLD: "#8b0000", RANDOM: "#111111", ADDED: "#1f77b4"}
 
 
 @dataclass(frozen=True)
-class PoolSize(Size):
+class ShareSize(PoolSize):
     """Also: rows in all, a fifth of which is the pool."""
 
     rows: int = 6_000
 
 
 SIZES = {
-    "quick": PoolSize("Digits", ("MLP",), (0.1,), 3, 10, rows=1_300),
-    "reduced": PoolSize("FashionMNIST", ("MLP",), (0.1,), 5, 20),
-    "full": PoolSize("CIFAR100", ("ResNet18",), (0.1,), 5, rows=50_000),
+    "quick": ShareSize("Digits", ("MLP",), (0.1,), 3, 10, rows=1_300),
+    "reduced": ShareSize("FashionMNIST", ("MLP",), (0.1,), 5, 20, 0.02, augment=False),
+    "full": ShareSize("CIFAR100", ("ResNet18",), (0.1,), 5, rows=50_000),
 }
 
 
-def loads(size: PoolSize) -> list[Load]:
+def loads(size: ShareSize) -> list[Load]:
     """Proxies and targets."""
     epochs, test = size.recipe.epochs, len(stand_in(size.dataset).test)
     candidates, kept = 0.8 * size.rows, size.fractions[0] * 0.8 * size.rows
@@ -85,7 +85,7 @@ def measure(setting: Setting) -> list[Record]:
     records: list[Record] = []
     for seed in range(setting.size.seeds):
         of = {**dataclasses.asdict(setting.size), "seeds": seed}
-        records += setting.once("seed", of, lambda seed=seed: _of_seed(setting, seed))
+        records += setting.once("validation_size", of, lambda seed=seed: _of_seed(setting, seed))
     return records
 
 
