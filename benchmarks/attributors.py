@@ -163,11 +163,20 @@ def margins(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 
 def spearman_rows(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Spearman's correlation of each row of a and b, (Q, C) both; NaN where a row does not vary."""
-    ranks = [rankdata(value, axis=1) for value in (a, b)]
-    centred = [value - value.mean(axis=1, keepdims=True) for value in ranks]
-    norms = np.prod([np.sqrt(np.square(value).sum(axis=1)) for value in centred], axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(norms > 0, (centred[0] * centred[1]).sum(axis=1) / norms, np.nan)
+    return row_products(a, standard_ranks(b))
+
+
+def row_products(a: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    """As `spearman_rows`, b being given by its standard ranks."""
+    return (standard_ranks(a) * ranks).sum(axis=1)
+
+
+def standard_ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks with mean 0 and norm 1 in each row; NaN in a row that does not vary."""
+    ranks = rankdata(values, axis=1)
+    ranks -= ranks.mean(axis=1, keepdims=True)
+    norms = np.sqrt(np.square(ranks).sum(axis=1, keepdims=True))
+    return ranks / np.where(norms > 0, norms, np.nan)
 
 
 def lds(attribution: np.ndarray, subsets: np.ndarray, outcomes: np.ndarray) -> np.ndarray:
@@ -201,9 +210,9 @@ def bootstrap_lds(
     found = {name: np.empty(replicates) for name in sums}
     for b in range(replicates):
         drawn, kept = rng.integers(queries, size=queries), rng.integers(count, size=count)
-        of_outcomes = outcomes.T[np.ix_(drawn, kept)]
+        of_outcomes = standard_ranks(outcomes.T[np.ix_(drawn, kept)])
         for name, values in sums.items():
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", RuntimeWarning)  # no query whose outcome varies
-                found[name][b] = np.nanmean(spearman_rows(values[np.ix_(drawn, kept)], of_outcomes))
+                found[name][b] = np.nanmean(row_products(values[np.ix_(drawn, kept)], of_outcomes))
     return found

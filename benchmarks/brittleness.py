@@ -40,19 +40,28 @@ OF_CLASS, NOTHING = "Random of the query's class", "nothing removed"
 
 @dataclass(frozen=True)
 class BrittleSize(Size):
-    """`seeds` are the retrainings. Also: queries, the numbers of samples removed, and networks behind the
-    attributions and the majority."""
+    """`seeds` are the retrainings. Also: queries with attributions, those of them that are tested, the
+    numbers of samples removed, and networks behind the attributions and the majority."""
 
-    queries: int = 20
+    queries: int = 100
+    tested: int = 20
     removed: tuple[int, ...] = (20, 40, 80)
     models: int = 3
 
 
 SIZES = {
-    "quick": BrittleSize("Digits", ("MLP",), (1.0,), 1, 6, queries=4, removed=(80,), models=2),
-    "reduced": BrittleSize("Digits", ("MLP",), (1.0,), 1, 30),
+    "quick": BrittleSize("Digits", ("MLP",), (1.0,), 1, 8, queries=40, tested=4, removed=(80,), models=2),
+    "reduced": BrittleSize("Digits", ("MLP",), (1.0,), 1, 20),
     "full": BrittleSize(
-        "CIFAR10", ("ResNet9",), (1.0,), 5, 40, queries=200, removed=(50, 100, 200, 400, 800), models=10
+        "CIFAR10",
+        ("ResNet9",),
+        (1.0,),
+        5,
+        40,
+        queries=200,
+        tested=200,
+        removed=(50, 100, 200, 400, 800),
+        models=10,
     ),
 }
 
@@ -60,7 +69,7 @@ SIZES = {
 def loads(size: BrittleSize) -> list[Load]:
     """Networks behind the attributions, and a training per query, attribution, k and seed."""
     n, epochs = len(stand_in(size.dataset).train), size.recipe.epochs
-    trained = (len(COLOURS) + 1) * size.queries * size.seeds * sum(n - k for k in size.removed)
+    trained = (len(COLOURS) + 1) * size.tested * size.seeds * sum(n - k for k in size.removed)
     recorded = size.models * (n + size.queries) * (epochs + 1)
     return [Load(size.dataset, size.nets[0], epochs * (trained + size.models * n), recorded)]
 
@@ -68,14 +77,16 @@ def loads(size: BrittleSize) -> list[Load]:
 def measure(setting: Setting) -> list[Record]:
     """Attributions, predictions with all samples, then attribution by attribution."""
     size = setting.size
-    queries = queries_of(setting)
+    attributed = queries_of(setting)
+    queries = attributed[: size.tested]
     n, labels = len(setting.data.train), setting.data.train.labels
     everything = [Member(np.arange(n), 500 + r) for r in range(max(size.models, 3))]
     of_all = _predictions(setting, queries, everything, "everything", range(len(everything)))
     majority = np.array([np.bincount(column).argmax() for column in of_all.T])
     records = _records(NOTHING, 0, (of_all != majority).mean(axis=0), None)
     ranked = {
-        name: np.argsort(-a, axis=1, kind="stable") for name, a in attributions_of(setting, queries).items()
+        name: np.argsort(-a[: size.tested], axis=1, kind="stable")
+        for name, a in attributions_of(setting, attributed).items()
     }
     ranked[OF_CLASS] = _of_class(labels, setting.data.test.labels[queries])
     for name, order in ranked.items():

@@ -73,6 +73,10 @@ STAND_INS = {
     known.data.name: known
     for known in (
         _stand_in("Digits", (1_437, 360), (1, 8, 8), 10, "digits"),
+        _stand_in("Synthetic", (2_000, 500), (32,), 10, "vectors"),
+        _stand_in("letter.npz", (16_000, 4_000), (16,), 26, "vectors"),
+        _stand_in("satellite.npz", (4_435, 2_000), (36,), 6, "vectors"),
+        _stand_in("spam.npz", (4_837, 1_209), (2_048,), 2, "vectors"),
         _stand_in("FashionMNIST", (60_000, 10_000), (1, 28, 28), 10, "small-images", scale=10),
         _stand_in("CIFAR10", *_CIFAR, 10, "paper-cifar", scale=10),
         _stand_in("CIFAR100", *_CIFAR, 100, "paper-cifar", scale=10),

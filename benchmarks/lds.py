@@ -64,7 +64,7 @@ class LdsSize(Size):
 
 SIZES = {
     "quick": LdsSize("Digits", ("MLP",), (0.3, 0.7), 2, 8, queries=40, subsets=16, models=2, replicates=50),
-    "reduced": LdsSize("Digits", ("MLP",), (0.3, 0.5, 0.7), 3, 30, models=5),
+    "reduced": LdsSize("Digits", ("MLP",), (0.3, 0.5, 0.7), 3, 20, models=3, replicates=100),
     "full": LdsSize("CIFAR10", ("ResNet9",), (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9), 10, 40, 200, 100),
 }
 

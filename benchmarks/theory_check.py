@@ -57,14 +57,14 @@ EVERY = 5  # other methods read each fifth iteration, as if it were an epoch
 class TheorySize(Size):
     """Also: steps of gradient descent, their length, and how often gradients are measured."""
 
-    steps: int = 200
-    eta: float = 0.05
+    steps: int = 100
+    eta: float = 0.1
     each: int = 20
 
 
 SIZES = {
     "quick": TheorySize("Digits", ("MLP",), (0.1,), 3, steps=60, each=20),
-    "reduced": TheorySize("Digits", ("MLP",), (0.05, 0.1, 0.3), 5),
+    "reduced": TheorySize("Digits", ("MLP",), (0.1, 0.3), 5),
     "full": TheorySize("FashionMNIST", ("MLP",), (0.01, 0.05, 0.1, 0.3), 5, steps=2000, each=50),
 }
 
