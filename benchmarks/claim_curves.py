@@ -118,8 +118,7 @@ def curve_figure(
     right.axhline(0, color="#111111", lw=1)
     if margin is not None:
         right.axhspan(-margin, margin, color="#e5efe5", zorder=0)
-        right.text(0.99, margin, f"within ±{margin:g} point", fontsize=8, color="#55775a", va="bottom",
-                   ha="right", transform=right.get_yaxis_transform())  # fmt: skip
+        right.set_title(f"95% intervals; green: within ±{margin:g} point", fontsize=8, color="#55775a")
     for i, (method, name) in enumerate(names.items()):
         style = style_of(i, method == reference)
         found = [summarise(by_seed(records, method=method, fraction=f)) for f in fractions]
@@ -147,6 +146,7 @@ def fraction_axis(ax: Axes, fractions: Sequence[float]) -> None:
     labels = [percent(f) for f in fractions]
     turned = sum(map(len, labels)) > 45
     ax.set_xticks(range(len(fractions)), labels, rotation=60 if turned else 0)
+    ax.set_xlim(-0.45, len(fractions) - 0.55)
     ax.set_xlabel("kept, of the training data (places at equal distances)", fontsize=9, color=INK)
 
 

@@ -57,7 +57,7 @@ class SheetSize(Size):
 
 SIZES = {
     "quick": SheetSize("Digits", ("MLP",), (0.1,), 3, 12, classes=(0, 3, 8), shown=5),
-    "reduced": SheetSize("FashionMNIST", ("MLP",), (0.1,), 5, 12),
+    "reduced": SheetSize("FashionMNIST", ("MLP",), (0.1,), 3, 12),
     "full": SheetSize("ImageNet", ("ResNet18",), (0.1,), 5, classes=(292, 281, 207, 817)),
 }
 

@@ -187,6 +187,10 @@ def draw(records: Sequence[Record]) -> Figure:
         ax.set_title(dataset, fontsize=10, color=INK)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", fontsize=8, frameon=False)
+    figure.supxlabel(
+        "blue: score-based, orange: optimisation-based, green: training-property, black: CLD, grey: random",
+        fontsize=9, color=INK,
+    )  # fmt: skip
     axes[0].set_ylabel("test accuracy, %: mean over seeds", fontsize=9, color=INK)
     return figure
 

@@ -34,7 +34,7 @@ NAMES = {
 }
 SIZES = {
     "quick": Size("Digits", ("MLP",), (0.1, 0.3), 3, 12),
-    "reduced": Size("FashionMNIST", ("MLP",), (0.01, 0.05, 0.1, 0.2, 0.5), 5, 12),
+    "reduced": Size("Digits", ("MLP",), (0.05, 0.1, 0.2, 0.5), 10, 60),
     "full": Size(
         "CIFAR100", ("ResNet18",), (0.002, 0.006, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.2, 0.5, 0.75), 5
     ),

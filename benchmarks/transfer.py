@@ -54,8 +54,8 @@ class TransferSize(Size):
 
 
 SIZES = {
-    "quick": TransferSize("Digits", ("MLP", "LeNet"), (0.1, 0.3), 3, 8),
-    "reduced": TransferSize("FashionMNIST", ("MLP", "LeNet", "ConvNet"), (0.02, 0.1), 3, 6),
+    "quick": TransferSize("Digits", ("MLP", "ConvNet"), (0.1, 0.3), 3, 8),
+    "reduced": TransferSize("Digits", ("MLP", "LeNet", "ConvNet"), (0.1, 0.3), 3, 60),
     "full": TransferSize(
         "ImageNet",
         ("ResNet18", "ResNet34", "ResNet50", "VGG19bn", "DenseNet121"),

@@ -31,28 +31,41 @@ class MinFraction:
     at_edge: bool
 
 
-def crossing(fractions: np.ndarray, accuracies: np.ndarray, target: float) -> float:
-    """Where a curve first reaches `target`: the smallest fraction, linear between those measured.
+def increasing(curves: np.ndarray) -> np.ndarray:
+    """The increasing curves nearest to given ones in least squares (isotonic regression), (..., F).
 
-    The curve is first made increasing by isotonic regression (least squares), because more data of the same
-    choice should not be worse, and single points are noisy.
+    y_i = max over a <= i of min over b >= i of mean(x_a .. x_b), Robertson, Wright and Dykstra 1988, 1.4.
+    """
+    size = curves.shape[-1]
+    sums = np.concatenate([np.zeros((*curves.shape[:-1], 1)), np.cumsum(curves, axis=-1)], axis=-1)
+    places = np.arange(size)
+    counts = places[None, :] - places[:, None] + 1  # of the rows a .. b
+    with np.errstate(divide="ignore", invalid="ignore"):
+        means = (sums[..., None, 1:] - sums[..., :-1, None]) / counts
+    means = np.where(counts > 0, means, np.inf)
+    least = np.minimum.accumulate(means[..., ::-1], axis=-1)[..., ::-1]  # over b >= i, for each a
+    return np.where(counts > 0, least, -np.inf).max(axis=-2)
+
+
+def crossing(fractions: np.ndarray, accuracies: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Where curves first reach their targets: the smallest fractions, linear between those measured.
+
+    A curve is first made increasing, because more data of the same choice should not be worse, and single
+    points are noisy.
 
     Args:
         fractions: (F,) ascending, the last is 1.0.
-        accuracies: (F,) means over seeds.
-        target: at most the last accuracy, or 1.0 is returned.
+        accuracies: (..., F) means over seeds.
+        targets: (...,); 1.0 is returned where a curve does not reach its own.
     """
-    from sklearn.isotonic import isotonic_regression
-
-    curve = isotonic_regression(accuracies)
-    above = np.flatnonzero(curve >= target)
-    if not above.size:
-        return 1.0
-    i = int(above[0])
-    if i == 0:
-        return float(fractions[0])
-    share = (target - curve[i - 1]) / (curve[i] - curve[i - 1])
-    return float(fractions[i - 1] + share * (fractions[i] - fractions[i - 1]))
+    curves = increasing(np.asarray(accuracies, np.float64))
+    reached = curves >= np.asarray(targets)[..., None]
+    at = np.where(reached.any(axis=-1), reached.argmax(axis=-1), len(fractions) - 1)
+    before = np.maximum(at - 1, 0)
+    low, high = (np.take_along_axis(curves, i[..., None], -1)[..., 0] for i in (before, at))
+    rise = np.where(high > low, high - low, 1.0)
+    share = np.where(high > low, np.clip((targets - low) / rise, 0.0, 1.0), 1.0)
+    return fractions[before] + share * (fractions[at] - fractions[before])
 
 
 def min_fraction(
@@ -76,13 +89,12 @@ def min_fraction(
     fractions = np.array(sorted(curve))
     table = np.array([[curve[f][seed] for f in fractions] for seed in seeds])  # (seeds, F)
 
-    def estimate(of: np.ndarray) -> float:
-        means = of.mean(axis=0)
-        return crossing(fractions, means, means[-1] - tolerance)
+    def estimate(means: np.ndarray) -> np.ndarray:
+        return crossing(fractions, means, means[..., -1] - tolerance)
 
-    found, n = estimate(table), len(seeds)
+    found, n = float(estimate(table.mean(axis=0))), len(seeds)
     low = high = None
     if n >= MIN_SEEDS:
-        drawn = [estimate(table[rng.integers(n, size=n)]) for _ in range(draws)]
+        drawn = estimate(table[rng.integers(n, size=(draws, n))].mean(axis=1))
         low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2]).tolist()
     return MinFraction(found, low, high, n, found == fractions[0])
