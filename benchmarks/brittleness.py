@@ -193,7 +193,9 @@ def judge(records: Sequence[Record]) -> list[Verdict]:
     what = (
         f"without the {first} samples of the highest CLD_infl (1.4% of Digits), over half of the queries flip"
     )
-    found.append(verdict_by(None if low <= 50 <= high else low > 50, what, measured(mean, low, high, "%")))
+    found.append(
+        verdict_by(None if low <= 50 <= high else low > 50, what, f"{mean:.0f}% [{low:.0f}, {high:.0f}]")
+    )
     return found
 
 

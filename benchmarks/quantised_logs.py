@@ -23,7 +23,7 @@ import torch
 from scipy.stats import spearmanr
 
 from benchmarks.claim_intervals import t_interval
-from benchmarks.claims import Claim, Record, Setting, Size, Verdict, main, measured, verdict_by
+from benchmarks.claims import Claim, Record, Setting, Size, Verdict, main, verdict_by
 from benchmarks.gpu_hours import Load, stand_in
 from benchmarks.pool_split import chosen, pool_run
 from deepcore.data.split import make_split
@@ -126,7 +126,7 @@ def judge(records: Sequence[Record]) -> list[Verdict]:
         mean, low, high = t_interval(values(records, name, "same_rows"))
         holds = None if low < 95 < high else low >= 95
         what = f"losses stored as {name} give at least 95% of the coreset of float32"
-        found.append(verdict_by(holds, what, measured(mean, low, min(high, 100.0), "%")))
+        found.append(verdict_by(holds, what, f"{mean:.1f}% [{low:.1f}, {min(high, 100.0):.1f}]"))
     return found
 
 
@@ -169,7 +169,7 @@ def draw(records: Sequence[Record]) -> Figure:
             ax.plot([np.mean(own)], [i], "|", markersize=18, mew=2, color="#8b0000")
     labels = [f"{name}\n({FORMATS[name][0]} bytes)".replace("1 bytes", "1 byte") for name in shown]
     left.set_yticks(range(len(shown)), labels, fontsize=8)
-    left.invert_yaxis()
+    left.set_ylim(len(shown) - 0.5, -0.5)
     left.set_xlabel("rows of float32's 10% coreset that are kept, %", fontsize=9, color=INK)
     right.set_xlabel("mean error of a score (log scale)", fontsize=9, color=INK)
     right.set_xscale("log")
