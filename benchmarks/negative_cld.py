@@ -217,7 +217,7 @@ def draw(records: Sequence[Record]) -> Figure:
     right.axvline(0, color="#111111", lw=1)
     right.set_yticks(range(len(names)), [n.replace("without", "without\n", 1) for n in names], fontsize=8)
     right.set_ylim(len(names) - 0.5, -0.5)
-    right.set_xlabel("accuracy minus that of all candidates, points (dots: seeds)", fontsize=9, color=INK)
+    right.set_xlabel("accuracy minus that of all, points (dots: seeds)", fontsize=9, color=INK)
     right.set_title("What leaving them out does", fontsize=10, color=INK)
     for ax in (left, right):
         dress(ax, "x")
