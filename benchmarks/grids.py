@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import methods
 from deepcore.common.checks import UsageError, check_choice
+from deepcore.data import datasets
 from deepcore.data.label_noise import LabelNoise
 from deepcore.data.record import LabeledData
 from deepcore.experiment.spec import ExperimentSpec
@@ -25,7 +27,8 @@ FURTHER = (
     *("S2L", "InfoMax", "TAP"),
 )
 REFERENCES = ("Full", "Full@k", "RS2", "ValOnly", "Random+Val")
-
+REAL = ("mnist5k", "letter", "satellite", "spam")  # of benchmarks/real_data.py
+PAPER_EPOCHS = 164  # of the CIFAR recipe, for proxy and coresets alike
 
 CLEAN = LabelNoise()
 
@@ -44,7 +47,7 @@ class Grid:
     """A comparison of methods on one data set; proxy and target have the same network.
 
     Attributes:
-        dataset, model: names.
+        dataset, model: names; PATH.npz is a file of benchmarks/real_data.py in --data_path.
         epochs: of the data set's recipe; None for the recipe's own.
         parts: methods, fractions and seeds to run; a cell that is in two parts runs once.
         noise: shares of labels to flip.
@@ -58,6 +61,12 @@ class Grid:
     epochs: int | None = None
     noise: LabelNoise = CLEAN
     paper: str | None = None
+
+    def load(self, folder: str | Path, *, download: bool = False, workers: int | None = None) -> LabeledData:
+        """The data set, its files being in the folder."""
+        if self.dataset.endswith(".npz"):
+            return datasets.load(str(Path(folder) / self.dataset))
+        return datasets.load(self.dataset, data_path=folder, download=download, workers=workers)
 
     @property
     def seeds(self) -> range:
@@ -96,6 +105,25 @@ def _noisy(percent: int) -> Grid:
     return Grid(f"fashion_noise{percent}", "FashionMNIST", "ConvNet", (part,), epochs=10, noise=noise)
 
 
+# every recording of CLD, rivals not far below Random at small fractions, and all data for as many steps
+CORE = (
+    *("CLD", "CLD:initial=false", "CLD:record=online", "CLD:record=online,initial=true", "CLD:first=49"),
+    *("LTC", "Random", "CCS", "D2", "TDDS", "DynUnc", "DUAL", "Moderate", "Herding", "GraphCut"),
+    *("Full@k", "Random+Val"),
+)
+
+
+def _long(name: str, parts: tuple[Part, ...], noise: LabelNoise = CLEAN) -> Grid:
+    """Fashion-MNIST at the paper's length; the MLP makes it cheap."""
+    return Grid(f"fashion_long{name}", "FashionMNIST", "MLP", parts, epochs=PAPER_EPOCHS, noise=noise)
+
+
+def _real(name: str) -> Grid:
+    """A data set of benchmarks/real_data.py at the paper's length."""
+    every = (*SELECTIONS, *PAPER, *FURTHER, *REFERENCES)
+    return Grid(name, f"{name}.npz", "MLP", (Part(every, (0.01, 0.05, 0.1, 0.3), 10),), epochs=PAPER_EPOCHS)
+
+
 _CIFAR = (0.002, 0.004, 0.006, 0.008, *(p / 100 for p in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 50, 75)))
 _IMAGENET = (0.001, 0.005, *(p / 100 for p in (1, 5, 10, 30, 40, 50, 65, 70, 75, 80, 85, 90, 95)))
 
@@ -128,6 +156,19 @@ GRIDS = {
         ),
         _noisy(10),
         _noisy(30),
+        _long(
+            "",
+            (
+                Part(CORE, (0.002, 0.01, 0.05), 10),
+                Part(CORE, (0.1,), 5),
+                Part((*SELECTIONS, *PAPER, *FURTHER, "Full"), (0.01,), 3),
+            ),
+        ),
+        _long("_large", (Part(("CLD", "CLD:record=online", "Random", "DUAL", "Full"), (0.3, 0.5, 0.75), 3),)),
+        _long("_noise10", (Part(SELECTIONS, (0.01,), 3),), LabelNoise(0.1)),
+        _long("_noise30", (Part(SELECTIONS, (0.01,), 3),), LabelNoise(0.3)),
+        _long("_noise_val", (Part(SELECTIONS, (0.01,), 3),), LabelNoise(0.0, 0.3)),
+        *(_real(name) for name in REAL),
         Grid(
             "cifar100",
             "CIFAR100",

@@ -42,7 +42,6 @@ from deepcore.common.checks import UsageError
 from deepcore.common.console import exit_status
 from deepcore.common.files import write_bytes
 from deepcore.common.progress import Progress
-from deepcore.data import datasets
 from deepcore.data.record import LabeledData
 from deepcore.experiment.harness import (
     Cell,
@@ -106,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
     torch.set_num_threads(1)
     grid = grid_of(args.grid)
     check_seeds(grid, args.seeds or [])
-    data = datasets.load(grid.dataset, data_path=args.data_path, download=args.download, workers=args.workers)
+    data = grid.load(args.data_path, download=args.download, workers=args.workers)
     device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
     progress = Progress()
     if args.verify:
