@@ -159,8 +159,8 @@ def remarks(records: Sequence[Record]) -> list[str]:
         grid = GRIDS[name]
         own.append(printed_sentence(grid))
         commands.append(
-            f"Grid `{name}`, beside the paper's numbers: `python benchmarks/head_to_head.py {name} --data_path "
-            f"DIR`, {hours_line(grid_loads(grid))}."
+            f"Grid `{name}`, beside the paper's numbers: `python benchmarks/head_to_head.py {name} "
+            f"--data_path DIR`, {hours_line(grid_loads(grid))}."
         )
     return [*own, *commands]
 
