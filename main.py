@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +83,7 @@ def run_with(args: argparse.Namespace, early: Any) -> int:
         jobs=jobs,
         pool=pool,
         devices=devices if len(devices) > 1 else (),
+        meanwhile=preload_report if args.report else lambda: None,
     )
     if args.dry_run:
         print("\n".join(describe(harness)))
@@ -245,9 +248,9 @@ def devices_of(gpus: list[int] | None) -> tuple[Any, ...]:
 
 
 def early_pool(args: argparse.Namespace) -> Any:
-    """Worker processes, started before torch is imported here, where they are likely to be used; else None.
+    """Worker processes, started before anything is computed, where they are likely to be used; else None.
 
-    They import what they need meanwhile: the time until the first training hardly grows.
+    Where this process has just imported torch, they are copies of it, so that torch is imported once.
     """
     folder, trainings = Path(args.save_path or "."), args.num_exp * len(args.selection or ["CLD"])
     if args.list or args.costs or args.dry_run or args.cluster or args.gpu not in (None, [-1]):
@@ -263,7 +266,19 @@ def early_pool(args: argparse.Namespace) -> Any:
         return None
     from deepcore.common.pools import LokyPool
 
-    return LokyPool(jobs, ("deepcore.experiment.tasks", "methods"))
+    fresh = "torch" not in sys.modules and sys.platform == "linux"
+    from deepcore.experiment.harness import PRELOAD
+
+    for name in PRELOAD:
+        importlib.import_module(name)
+    return LokyPool(jobs, PRELOAD, forked=fresh)
+
+
+def preload_report() -> None:
+    """Import what the tables and figures need."""
+    heavy = ("matplotlib.figure", "matplotlib.backends.backend_agg") if find_spec("matplotlib") else ()
+    for name in ("deepcore.report.run_report", *heavy):
+        importlib.import_module(name)
 
 
 def pool_and_jobs(args: argparse.Namespace, early: Any, devices: Sequence[Any]) -> tuple[Any, int | None]:

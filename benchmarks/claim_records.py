@@ -38,7 +38,7 @@ def _value(cell: str) -> Value:
         value = json.loads(cell)
     except ValueError:
         return cell
-    return value if isinstance(value, int | float) else cell
+    return value if type(value) in (int, float) else cell
 
 
 def digest(records: Sequence[Record]) -> str:

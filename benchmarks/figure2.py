@@ -22,6 +22,7 @@ from benchmarks.claim_records import Record, accuracies, by_seed, matching
 from benchmarks.claims import Claim, Setting, Size, Verdict, main, measured, verdict_by
 from benchmarks.gpu_hours import Load, hours_line, loads_of, stand_in
 from benchmarks.grids import GRIDS, Grid
+from benchmarks.paper_numbers import printed
 from benchmarks.rows_csv import from_csv
 from deepcore.analysis.equivalence import equivalence
 from deepcore.analysis.stats import Paired, best, paired_difference, summarise
@@ -152,12 +153,41 @@ def _said(cells: dict[float, Paired]) -> str:
 
 
 def remarks(records: Sequence[Record]) -> list[str]:
-    """The commands of both of the paper's grids."""
-    return [
-        f"Grid `{name}`, beside the paper's numbers: `python benchmarks/head_to_head.py {name} --data_path "
-        f"DIR`, {hours_line(grid_loads(GRIDS[name]))}."
-        for name in ("cifar100", "imagenet")
-    ]
+    """What the paper's own tables say of its claim, and the commands of both grids."""
+    own, commands = [], []
+    for name in ("cifar100", "imagenet"):
+        grid = GRIDS[name]
+        own.append(printed_sentence(grid))
+        commands.append(
+            f"Grid `{name}`, beside the paper's numbers: `python benchmarks/head_to_head.py {name} "
+            f"--data_path DIR`, {hours_line(grid_loads(grid))}."
+        )
+    return [*own, *commands]
+
+
+def printed_sentence(grid: Grid) -> str:
+    """How far CLD is from the best other method in the paper's printed means."""
+    gaps = printed_gaps(grid.paper)
+    behind = {f: gap for f, gap in gaps.items() if gap[0] < 0}
+    far = {f: gap for f, gap in behind.items() if gap[0] < -MARGIN}
+    listed = ", ".join(f"{percent(f)} ({gap:+.2f} against {other})" for f, (gap, other) in far.items())
+    more = f"by more than 1 point at {len(far)}: {listed}" if far else "never by more than 1 point"
+    return (
+        f"The paper's own table for {grid.dataset}: another method's mean is above CLD's at {len(behind)} of "
+        f"{len(gaps)} fractions, {more}."
+    )
+
+
+def printed_gaps(file: str) -> dict[float, tuple[float, str]]:
+    """{fraction: CLD's printed mean minus the highest of the others, and whose that is}."""
+    found: dict[float, dict[str, float]] = {}
+    for (method, fraction), accuracy in printed(file).items():
+        found.setdefault(fraction, {})[method] = accuracy.mean
+    gaps = {}
+    for fraction, means in sorted(found.items()):
+        other = max((m for m in means if m != "CLD"), key=lambda m: means[m])
+        gaps[fraction] = (means["CLD"] - means[other], other)
+    return gaps
 
 
 def table(records: Sequence[Record]) -> TextTable:

@@ -116,7 +116,7 @@ def loads_of(spec: ExperimentSpec, dataset: str) -> list[Load]:
     """The proxy runs and targets of an experiment, all seeds."""
     known = _known(dataset)
     plan = make_plan(dataclasses.replace(spec, seeds=spec.seeds[:1]), known.data)
-    found = [(task.spec.net, *proxy_passes(task)) for task in plan.proxies.values()]
+    found = [(task.spec.net, *proxy_passes(task)) for task in plan.proxies_of(plan.cells)]
     for cell in plan.cells:
         rows, _ = size_and_schedule(plan, cell)
         found.append((cell.net, examples(rows, spec.target), len(plan.data.test)))

@@ -12,6 +12,7 @@ import concurrent.futures
 import contextlib
 import functools
 import importlib
+import multiprocessing
 import os
 import pickle
 import shutil
@@ -80,23 +81,30 @@ class SerialPool:
 class LokyPool:
     """Worker processes on this machine.
 
-    They are fresh interpreters, which survive neither their parent nor `close`; they leave Ctrl-C to their
-    parent. Shared values go through a private temporary folder, pickled by this process for its own workers.
+    They survive neither their parent nor `close`, and leave Ctrl-C to their parent. Shared values go through
+    a private temporary folder, pickled by this process for its own workers.
 
     Args:
         slots: number of processes.
         preload: modules that each worker imports as soon as it starts.
+        forked: the workers are copies of this process, with all that it has imported, and need no time to
+            start. Only for a process that has computed nothing yet: threads of a library do not survive in a
+            copy. Otherwise they are fresh interpreters.
     """
 
     is_here = is_far = False
 
-    def __init__(self, slots: int, preload: Iterable[str] = ()) -> None:
+    def __init__(self, slots: int, preload: Iterable[str] = (), *, forked: bool = False) -> None:
         from joblib.externals import loky
 
         self.slots = slots
         self._folder = Path(tempfile.mkdtemp(prefix="deepcore-"))
         self._executor = loky.ProcessPoolExecutor(
-            slots, initializer=_start_worker, initargs=(os.getpid(), str(self._folder)), timeout=None
+            slots,
+            initializer=_start_worker,
+            initargs=(os.getpid(), str(self._folder)),
+            timeout=None,
+            context=multiprocessing.get_context("fork") if forked else None,
         )
         self._broken = loky.process_executor.BrokenProcessPool
         for _ in range(slots):  # the workers start, and import, while the parent goes on

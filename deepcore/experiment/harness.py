@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import functools
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -47,6 +47,7 @@ class Harness:
             this process alone. Rows do not depend on it.
         pool: worker processes that were started already, or those of a cluster; closed when the run ends.
         devices: GPUs that worker processes divide among themselves.
+        meanwhile: called once, as soon as a worker process has nothing to do: for what the caller will need.
 
     Attributes:
         plan: what will be done, computed once.
@@ -70,6 +71,7 @@ class Harness:
         jobs: int | None = 1,
         pool: Pool | None = None,
         devices: tuple[torch.device, ...] = (),
+        meanwhile: Callable[[], object] = lambda: None,
     ) -> None:
         check_precision(spec.target.precision, device)
         if compiled:
@@ -78,7 +80,7 @@ class Harness:
         self.runtime = Runtime(folder, device, proxy_folder, compiled, devices)
         self.progress = progress
         self.rows = RowStore(folder / "rows")
-        self._jobs, self._pool = jobs, pool
+        self._jobs, self._pool, self._meanwhile = jobs, pool, meanwhile
         self._said: set[str] = set()
         check_methods(self.plan)
 
@@ -145,9 +147,13 @@ class Harness:
             (self.runtime.folder / (TOKEN + work.key)).touch()
         waiting = Waiting(cells, proxies, longest_first=not pool.is_here)
         running: dict[Future, Task] = {}
+        meanwhile = None if pool.is_here else self._meanwhile
         while waiting or running:
             while len(running) < pool.slots and (task := waiting.next(seed_by_seed=pool.is_here)) is not None:
-                running[self._submit(pool, handle, task, waiting)] = task
+                running[self._submit(pool, handle, task, waiting, len(running))] = task
+            if len(running) < pool.slots and meanwhile is not None:
+                meanwhile()
+                meanwhile = None
             finished, _ = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
             for future in finished:
                 task, done = running.pop(future), future.result()
@@ -168,10 +174,10 @@ class Harness:
                     self.rows.save(row)
                     yield row
 
-    def _submit(self, pool: Pool, handle: object, task: Task, waiting: Waiting) -> Future[Done]:
+    def _submit(self, pool: Pool, handle: object, task: Task, waiting: Waiting, others: int) -> Future[Done]:
         if pool.is_here:
             return pool.submit(run_task, handle, task, self.progress)
-        spare = isinstance(task, ProxyTask) and waiting.proxies_left() < pool.slots
+        spare = isinstance(task, ProxyTask) and waiting.leaves_room(task, others, pool.slots)
         run = run_far if pool.is_far else run_in_worker
         return pool.submit(functools.partial(run, overlapped=spare), handle, task)
 

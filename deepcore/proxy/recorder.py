@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Mapping
 
 import numpy as np
@@ -47,6 +48,8 @@ class Recorder(Hook):
         self.store, self.data, self.split, self.recording = store, data, split, recording
         self.epochs, self.device, self.meter, self.precision = epochs, device, meter, precision
         self.overlapped = overlapped
+        self.side_by_side = 1  # batches of an eval pass
+        self.row0 = threading.Event()  # set when row 0 is written, or never will be
         n = len(split.train)
         self.labels = torch.from_numpy(data.labels[split.train]).to(device)
         self.val_labels = torch.from_numpy(data.labels[split.val]).to(device)
@@ -62,17 +65,26 @@ class Recorder(Hook):
 
     def begin(self, net: Net) -> None:
         """Row 0: the untrained network on all candidates (for both modes) and on the validation rows."""
+        try:
+            self._make_room(net.head.out_features)
+            if self.recording.initial:
+                self._record_initial(net)
+        finally:
+            self.row0.set()
+
+    def _make_room(self, num_classes: int) -> None:
+        """For the logits of the checkpoint before. NaN: what is before row 0 has no value."""
         r = self.recording
         for mode, wanted, size in (
             ("online", r.online, len(self.labels)),
             ("post_epoch", r.post_epoch, len(self.labels)),
             ("val", r.val, len(self.val_labels)),
         ):
-            if Signal.KL_STEP in wanted:  # NaN: what is before row 0 has no value
-                shape = (size, net.head.out_features)
-                self.before[mode] = torch.full(shape, float("nan"), device=self.device)
-        if not r.initial:
-            return
+            if Signal.KL_STEP in wanted:
+                self.before[mode] = torch.full((size, num_classes), float("nan"), device=self.device)
+
+    def _record_initial(self, net: Net) -> None:
+        r = self.recording
         with self.meter.timed("record"):
             if r.online | r.post_epoch:
                 mode = "online" if Signal.KL_STEP in r.online else "post_epoch"
@@ -112,6 +124,8 @@ class Recorder(Hook):
         """Write row `epoch`, and the final arrays when it is the last."""
         r = self.recording
         final = r.final_arrays if epoch == self.epochs else frozenset()
+        if self.overlapped and epoch == self.epochs:
+            self.side_by_side = 2  # nothing trains any more
         with self.meter.timed("record"):
             if r.online:
                 self._write("online", epoch, self.closed)
@@ -139,6 +153,7 @@ class Recorder(Hook):
     def load(self, state: dict) -> None:
         """Take over `state` from a checkpoint; one of version 0.1 has all counts in the training's meter."""
         self.before = {mode: z.to(self.device) for mode, z in state["before"].items()}
+        self.row0.set()
         if "meter" in state:
             self.meter.load(state["meter"])
 
@@ -146,6 +161,7 @@ class Recorder(Hook):
         """Turn the buffered logits into signals at their rows' places."""
         if not self.filled:
             return
+        self.row0.wait()  # its logits are what the first epoch's are compared with
         rows = torch.from_numpy(np.concatenate(self.positions)).to(self.device)
         logits = self.logits[: self.filled]
         before = self.before.get("online")
@@ -207,6 +223,7 @@ class Recorder(Hook):
                 meter=self.meter,
                 kind=kind,
                 precision=self.precision,
+                side_by_side=self.side_by_side,
             )
             for cut, logits, features in passes:
                 found = signals_from_logits(

@@ -19,8 +19,8 @@ class EpochEnds:
     """Runs the ends of epochs one after the other.
 
     Overlapped, each runs in one thread of its own on a copy of the network and of the optimiser's state, so
-    that the next epoch trains meanwhile; at most one is under way. Errors are raised at the next `run` or
-    `wait`.
+    that the next epoch trains meanwhile; so do the beginnings of the hooks. At most one is under way. Errors
+    are raised at the next `run` or `wait`.
 
     Args:
         hooks: watchers of the training.
@@ -41,6 +41,17 @@ class EpochEnds:
     ) -> None:
         if self._thread is not None:
             self._thread.shutdown(wait=True)
+
+    def begin(self, net: Net) -> None:
+        """Before the first step."""
+        if self._thread is None:
+            self._begin(net)
+        else:
+            self._under_way = self._thread.submit(self._begin, copy.deepcopy(net))
+
+    def _begin(self, net: Net) -> None:
+        for hook in self.hooks:
+            hook.begin(net)
 
     def run(
         self,

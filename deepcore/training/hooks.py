@@ -12,7 +12,8 @@ class Hook:
     """Watches a training. It must not change the network, the optimiser or any random state."""
 
     def begin(self, net: Net) -> None:
-        """Called before the first step; not called when a checkpoint is resumed."""
+        """Called before the first step; not called when a checkpoint is resumed. In an overlapped training
+        the first epoch may be under way already, and `net` is a copy of the network as it was."""
 
     def batch(self, positions: np.ndarray, logits: torch.Tensor, features: torch.Tensor) -> None:
         """Called after each step with its outputs: positions into the epoch's rows (B,), logits (B, C),

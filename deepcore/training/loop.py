@@ -100,10 +100,9 @@ def train(
         Alone(net, spec.precision, hooks) if team is None else lead(team, net, data, hooks, resumed, given)
     )
     source = Batches(data, device=device, team=team, **given)
-    if start == 0:
-        for hook in hooks:
-            hook.begin(net)
     with EpochEnds(hooks, checkpoint, overlapped=overlapped) as ends:
+        if start == 0:
+            ends.begin(net)
         for epoch in range(start, epochs):
             rows_now = rows_of(epoch)
             with contextlib.ExitStack() as stack:

@@ -17,10 +17,11 @@ import torch
 from small_grids import CPU, QUIET, grid, runner
 from tiny import images, short
 
+import methods
 from deepcore.common.files import locked
 from deepcore.common.pools import LokyPool, SerialPool, WorkerLost
 from deepcore.experiment import tasks
-from deepcore.experiment.harness import Harness
+from deepcore.experiment.harness import PRELOAD, Harness
 from deepcore.experiment.jobs import jobs_that_pay
 from deepcore.experiment.preflight import proxy_states
 from deepcore.experiment.waiting import Waiting
@@ -49,6 +50,26 @@ def contents(folder: Path) -> dict[str, object]:
                 value.get("costs", {}).pop(part, None)
             found[name] = value
     return found
+
+
+class Kept:
+    """A pool that several tests use one after the other: `close` leaves its workers alive."""
+
+    is_here = is_far = False
+
+    def __init__(self, pool):
+        self.slots, self.share, self.submit = pool.slots, pool.share, pool.submit
+
+    def close(self):
+        pass
+
+
+@pytest.fixture(scope="module")
+def kept():
+    """Two workers, started once; `jobs=2` alone starts its own."""
+    pool = LokyPool(2, PRELOAD)
+    yield Kept(pool)
+    pool.close()
 
 
 def test_rows_and_files_are_the_same_bits_for_any_number_of_jobs(tmp_path):
@@ -90,6 +111,48 @@ def test_a_proxy_run_recorded_beside_the_next_epoch_is_the_same_run(tmp_path, ne
     assert runs[0].costs["passes"] == runs[1].costs["passes"]
 
 
+def test_the_first_epoch_is_compared_with_row_0_however_late_it_comes(tmp_path, monkeypatch):
+    """Row 0 is recorded beside the first epoch, whose KL_STEP starts from its logits."""
+    from deepcore.proxy import recorder
+
+    alone = tiny_proxy(tmp_path / "now", overlapped=False)
+    monkeypatch.setattr(recorder, "BUFFER", 60)  # logits of twenty rows: signals several times an epoch
+    record = recorder.Recorder._record_initial
+    monkeypatch.setattr(
+        recorder.Recorder, "_record_initial", lambda *given: (time.sleep(0.5), record(*given))
+    )
+    late = tiny_proxy(tmp_path / "late", overlapped=True)
+    np.testing.assert_array_equal(
+        late.trajectory(Signal.KL_STEP, "online"), alone.trajectory(Signal.KL_STEP, "online")
+    )
+
+
+def test_an_error_of_row_0_ends_the_training(tmp_path, monkeypatch):
+    from deepcore.common.checks import Diverged
+    from deepcore.proxy.recorder import Recorder
+
+    def diverged(*given):
+        raise Diverged("row 0")
+
+    monkeypatch.setattr(Recorder, "_record_initial", diverged)
+    with pytest.raises(Diverged, match="row 0"):
+        tiny_proxy(tmp_path, overlapped=True)
+
+
+def tiny_proxy(folder: Path, *, overlapped: bool):
+    """Two epochs with KL_STEP."""
+    from deepcore.data.split import make_split
+    from deepcore.proxy.engine import obtain_proxy
+    from deepcore.proxy.recording import Recording
+    from deepcore.proxy.spec import ProxySpec
+
+    data = images(rows=45, augment=True)
+    split = make_split(data.train.labels, val_fraction=0.2, seed=0)
+    recording = Recording(frozenset({Signal.KL_STEP}), frozenset({Signal.LOSS}), frozenset(), frozenset())
+    spec = ProxySpec(data.name, data.fingerprint, "MLP", short(epochs=2), 0.2, 0)
+    return obtain_proxy(folder, data, split, spec, recording, device=CPU, overlapped=overlapped)
+
+
 def contents_of_run(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.glob("*.np[yz]")}
 
@@ -122,16 +185,17 @@ def test_a_stopped_overlapped_run_goes_on_to_the_same_bits(tmp_path, stopped_at)
     assert resumed.costs["passes"] == whole.costs["passes"]
 
 
-def test_a_proxy_that_diverges_fails_its_rows_and_the_others_go_on(tmp_path):
+def test_a_proxy_that_diverges_fails_its_rows_and_the_others_go_on(tmp_path, kept):
     spec = grid("CLD", "Random", seeds=(0, 1), proxy=short(lr=1e30, momentum=0.0, nesterov=False))
-    rows = {jobs: runner(tmp_path / str(jobs), spec, jobs=jobs).run() for jobs in (1, 2)}
+    pools = {1: None, 2: kept}
+    rows = {n: runner(tmp_path / str(n), spec, jobs=n, pool=pool).run() for n, pool in pools.items()}
     for of_jobs in rows.values():
         assert [(row.method, row.status) for row in of_jobs] == [("CLD", "failed"), ("Random", "ok")] * 2
         assert "diverged" in of_jobs[0].error
     assert [row.content() for row in rows[1]] == [row.content() for row in rows[2]]
 
 
-def test_a_damaged_proxy_ends_the_experiment_and_finished_rows_stay(tmp_path):
+def test_a_damaged_proxy_ends_the_experiment_and_finished_rows_stay(tmp_path, kept):
     from deepcore.common.checks import StoredMismatch
 
     spec = grid("CLD", "Random", "Forgetting")
@@ -141,7 +205,7 @@ def test_a_damaged_proxy_ends_the_experiment_and_finished_rows_stay(tmp_path):
     for row in tmp_path.glob("rows/*Forgetting*"):
         row.unlink()
     with pytest.raises(StoredMismatch, match=r"online_margin.npy differs.*delete the folder"):
-        runner(tmp_path, grid("CLD", "Random", "Forgetting", "AUM"), jobs=2).run()
+        runner(tmp_path, grid("CLD", "Random", "Forgetting", "AUM"), jobs=2, pool=kept).run()
     assert len(list(tmp_path.glob("rows/*.json"))) == 2
 
 
@@ -165,6 +229,12 @@ class TestWaiting:
                 assert waiting.release(task, failed=False) == []
         assert order == [proxies[0], *cells[:4], proxies[1], *cells[4:]]
 
+    def test_of_one_size_methods_that_select_by_more_than_a_score_come_first(self, tmp_path):
+        plan, _ = self.setup(tmp_path, "CLD", "AUM", "D2")
+        waiting = Waiting([c for c in plan.cells if c.seed == 0], [], longest_first=True)
+        order = [(cell.fraction, cell.method.name) for cell in iter(waiting.next, None)]
+        assert order == [(f, name) for f in (0.5, 0.1) for name in ("D2", "CLD", "AUM")]
+
     def test_side_by_side_proxies_first_then_large_cells_and_none_before_its_proxy(self, tmp_path):
         plan, proxies = self.setup(tmp_path, "CLD", "Full", "EL2N:repeats=2")
         waiting = Waiting(plan.cells, proxies, longest_first=True)
@@ -182,6 +252,24 @@ class TestWaiting:
         lost = waiting.release(proxies[1], failed=True)
         assert [(cell.method.name, cell.seed) for cell in lost] == [("EL2N", 0)] * 2
         assert bool(waiting)
+
+    def test_a_run_is_recorded_beside_its_training_where_workers_would_wait_for_it(self, tmp_path):
+        plan, proxies = self.setup(tmp_path, "CLD", "AUM")
+
+        def room(cells, others, slots):
+            waiting = Waiting(cells, proxies[:1], longest_first=True)
+            assert waiting.next() == proxies[0]
+            return waiting.leaves_room(proxies[0], others, slots)
+
+        first = [cell for cell in plan.cells if cell.seed == 0]
+        assert room(first, others=0, slots=2)
+        assert not room(first, others=1, slots=2)  # another run takes the second worker
+        assert room(first, others=1, slots=3)
+        waiting = Waiting(plan.cells, proxies, longest_first=True)
+        waiting.next()
+        assert not waiting.leaves_room(proxies[0], 0, 2)  # the other seed's will
+        ready = [dataclasses.replace(cell, method=methods.parse("Random")) for cell in plan.cells]
+        assert not room([*first, *ready], others=0, slots=2)  # there is enough to do
 
 
 def test_how_many_jobs_pay(tmp_path, monkeypatch):
@@ -300,19 +388,18 @@ def test_the_second_command_says_who_holds_the_folder(tmp_path):
     assert f"since {since} (" in line
 
 
-def test_a_user_s_own_method_reaches_the_workers(tmp_path):
+def test_a_user_s_own_method_reaches_the_workers(tmp_path, kept):
     from small_grids import Breaks
 
-    rows = runner(tmp_path, grid(Breaks(), "Random"), jobs=2).run()
+    rows = runner(tmp_path, grid(Breaks(), "Random"), jobs=2, pool=kept).run()
     assert [row.status for row in rows] == ["failed", "ok"]
     assert "RuntimeError" in rows[0].error
     np.testing.assert_equal(dataclasses.asdict(rows[1])["k"], 14)
 
 
-def test_a_pool_is_not_needed_for_what_is_finished(tmp_path):
+def test_a_pool_is_not_needed_for_what_is_finished(tmp_path, monkeypatch):
     spec = grid("Random", "CLD")
     first = runner(tmp_path, spec).run()
-    start = time.perf_counter()
+    monkeypatch.setattr("deepcore.experiment.harness.LokyPool", None)
     harness = Harness(spec, images(), tmp_path, device=CPU, progress=QUIET, jobs=8)
     assert [row.content() for row in harness.run()] == [row.content() for row in first]
-    assert time.perf_counter() - start < 2  # eight interpreters would take longer

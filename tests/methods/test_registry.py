@@ -6,15 +6,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-from small_grids import grid, runner
-from tiny import images, short
 
 import main
 import methods
 from deepcore.data.datasets import DATASETS
-from deepcore.data.memory import from_arrays
 from deepcore.nets.networks import NETS
-from deepcore.proxy import engine as proxy_engine
 from deepcore.proxy.run import ProxyRun
 from deepcore.proxy.signals import Signal
 from deepcore.selection.budget import Budget
@@ -41,34 +37,6 @@ DEFAULTS = {
 }  # fmt: skip
 MODES = {"CLD": "post_epoch", "LTC": "post_epoch"}
 COMMON = {"name", "record", "class_balanced", "sampler", "extrapolate"}
-
-
-def vectors():
-    """90 rows of 7 numbers in two unequal classes."""
-    rng = np.random.default_rng(0)
-    labels = (np.arange(120) % 3 > 0).astype(int)
-    x = rng.normal(size=(120, 7)) + 2 * labels[:, None]
-    return from_arrays("numbers", x[:90], labels[:90], x[90:], labels[90:])
-
-
-@pytest.mark.parametrize(
-    ("data", "classes"),
-    [(lambda: images(rows=180, classes=6), 6), (vectors, 2)],
-    ids=["images of 6 classes", "vectors of 2"],
-)
-def test_every_method_from_one_proxy_a_seed(tmp_path, monkeypatch, data, classes):
-    trained = []
-    real = proxy_engine.train
-    monkeypatch.setattr(proxy_engine, "train", lambda *a, **k: trained.append(1) or real(*a, **k))
-    data = data()
-    rows = runner(tmp_path, grid(*methods.METHODS, target=short(epochs=1)), data).run()
-    assert [(row.label, row.status, row.error) for row in rows] == [(m, "ok", "") for m in methods.METHODS]
-    own = [name for name, cls in methods.METHODS.items() if cls().own_run is not None]
-    assert len(trained) == 1 + len(own)  # TAP trains for itself
-    assert len({row.proxy_run for row in rows if row.proxy_run and row.label not in own}) == 1
-    k = Budget.of(0.2, rows[0].n).k
-    assert {row.k for row in rows if row.is_selection} == {k}
-    assert all(len(row.class_accuracy) == classes for row in rows)
 
 
 @pytest.mark.parametrize("name", DEFAULTS)

@@ -6,6 +6,7 @@ One process with a whole batch and three with shares of it must come to the same
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -186,7 +187,9 @@ def fit_with(hook: Hook) -> None:
     train(net, DATA.train, np.arange(50), short(), seed=0, device=CPU, meter=Meter(CPU), hooks=[hook])
 
 
-if __name__ == "__main__":
+def member(rank: int, folder: Path) -> None:
+    """One of the three, as torchrun would start it."""
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank)}
     warnings.simplefilter("error")
     torch.set_num_threads(1)
     with distributed.joined(CPU) as team:
@@ -194,7 +197,21 @@ if __name__ == "__main__":
         if team.rank == 0:
             team.parts = {"train": DATA.train, "test": DATA.test}
             team.tell("load")
-            lead(team, Path(sys.argv[1]))
+            lead(team, folder)
         else:
             follow(team, lambda: DATA)
     print("all agree")
+
+
+def main() -> int:
+    """Start the three, which then have everything imported; 0 when all of them ended well."""
+    for rank in range(3):
+        if os.fork() == 0:
+            member(rank, Path(sys.argv[1]))
+            return 0
+    statuses = [os.waitstatus_to_exitcode(os.wait()[1]) for _ in range(3)]
+    return int(any(statuses))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

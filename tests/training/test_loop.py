@@ -284,6 +284,19 @@ def test_evaluate_restores_the_mode_and_counts():
     assert not outputs[0][1].requires_grad
 
 
+def test_batches_side_by_side_give_the_same_outputs_in_order(monkeypatch):
+    monkeypatch.setattr("deepcore.training.evaluation.EVAL_BATCH", 7)
+    model, passes = nets.build("ConvNet", DATA.train.shape, 3, seed=0), {}
+    for n in (1, 3):
+        meter = Meter(CPU)
+        found = evaluate(model, DATA.train, ROWS, device=CPU, meter=meter, kind="record", side_by_side=n)
+        passes[n] = [(cut, logits.tolist(), features.tolist()) for cut, logits, features in found]
+        assert meter.passes["record"] == len(ROWS)
+        assert not any(logits.requires_grad for _, logits, _ in found)
+    assert len(passes[1]) > 3
+    assert passes[3] == passes[1]
+
+
 def test_class_accuracy_by_hand():
     model, meter = fit(), Meter(CPU)
     accuracy, per_class = class_accuracy(model, DATA.test, 4, device=CPU, meter=meter)

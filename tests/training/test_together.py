@@ -20,38 +20,19 @@ CPU = torch.device("cpu")
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def run_processes(count: int, *argv: object) -> list[tuple[int, str, str]]:
-    """(status, stdout, stderr) of a Python program started `count` times, as torchrun starts it."""
+def test_three_processes_come_to_what_one_comes_to(tmp_path):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    common = {
-        **{"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)},
+    env = {
+        **os.environ,
+        **{"WORLD_SIZE": "3", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)},
         **{"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}", "OMP_NUM_THREADS": "1"},
     }
-    started = [
-        subprocess.Popen(
-            [sys.executable, *map(str, argv)],
-            env={**os.environ, **common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(count)
-    ]
-    try:
-        told = [process.communicate(timeout=240) for process in started]
-    finally:
-        for process in started:
-            process.kill()
-    return [(process.returncode, *text) for process, text in zip(started, told, strict=True)]
-
-
-def test_three_processes_come_to_what_one_comes_to(tmp_path):
-    for status, out, err in run_processes(3, Path(__file__).with_name("team_checks.py"), tmp_path):
-        assert status == 0, err
-        assert out == "all agree\n"
-        assert err == ""
+    command = [sys.executable, str(Path(__file__).with_name("team_checks.py")), str(tmp_path)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=240)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "all agree\n" * 3
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
