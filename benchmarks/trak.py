@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
 from collections.abc import Sequence
 
 import numpy as np
@@ -68,7 +70,7 @@ def scores(
     attributor = TRAKAttributor(
         task, correct_probability_func=probability, projector_kwargs=options, regularization=damping
     )
-    attributor.cache(loaders[0])
-    with torch.no_grad():
+    with torch.no_grad(), contextlib.redirect_stderr(io.StringIO()):  # its bars
+        attributor.cache(loaders[0])
         found = attributor.attribute(loaders[1])
     return found.T.double().numpy()
