@@ -64,6 +64,10 @@ class StandIn:
 _CIFAR = ((50_000, 10_000), (3, 32, 32))
 STAND_INS = {
     "Digits": StandIn((1_437, 360), (1, 8, 8), 10, "digits"),
+    "Synthetic": StandIn((2_000, 500), (32,), 10, "vectors"),
+    "letter.npz": StandIn((16_000, 4_000), (16,), 26, "vectors"),
+    "satellite.npz": StandIn((4_435, 2_000), (36,), 6, "vectors"),
+    "spam.npz": StandIn((4_837, 1_209), (2_048,), 2, "vectors"),
     "FashionMNIST": StandIn((60_000, 10_000), (1, 28, 28), 10, "small-images", scale=10),
     "CIFAR10": StandIn(*_CIFAR, 10, "paper-cifar", scale=10),
     "CIFAR100": StandIn(*_CIFAR, 100, "paper-cifar", scale=10),
