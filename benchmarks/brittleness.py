@@ -191,7 +191,8 @@ def judge(records: Sequence[Record]) -> list[Verdict]:
     first = counts(records)[0]
     mean, low, high = summary(flips(records, CLD, first))
     what = (
-        f"without the {first} samples of the highest CLD_infl (1.4% of Digits), over half of the queries flip"
+        f"without the {first} samples of the highest CLD_infl, over half of the queries flip (the paper: "
+        "without 800 of 50,000)"
     )
     found.append(
         verdict_by(None if low <= 50 <= high else low > 50, what, f"{mean:.0f}% [{low:.0f}, {high:.0f}]")

@@ -39,57 +39,39 @@ class _NoPictures:
 
 @dataclass(frozen=True)
 class StandIn:
-    """A data set `scale` times smaller than the real one, in rows and in classes.
+    """What is known of a data set without its files.
 
     Attributes:
-        data: its sizes, shape and recipe.
-        scale: to multiply passes of examples by.
-        classes: of the real one.
+        rows: of the train and the test part.
+        shape, classes, recipe, val_fraction: as of a LabeledData.
+        scale: plans are made for so many times fewer rows and classes, and their passes multiplied.
     """
 
-    data: LabeledData
-    scale: int
+    rows: tuple[int, int]
+    shape: tuple[int, ...]
     classes: int
+    recipe: str
+    val_fraction: float = 0.1
+    scale: int = 1
 
-
-def _stand_in(
-    name: str,
-    rows: tuple[int, int],
-    shape: tuple[int, ...],
-    classes: int,
-    recipe: str,
-    *,
-    scale: int = 1,
-    val_fraction: float = 0.1,
-) -> StandIn:
-    small = min(classes, max(10, classes // scale))
-    train, test = (_NoPictures(np.arange(n // scale) % small, shape) for n in rows)
-    data = LabeledData(name, train, test, small, "stand-in", "ResNet18", recipe, val_fraction)
-    return StandIn(data, scale, classes)
+    def data(self, name: str, scale: int) -> LabeledData:
+        """The record, `scale` times smaller, without pictures."""
+        classes = min(self.classes, max(10, self.classes // scale))
+        train, test = (_NoPictures(np.arange(n // scale) % classes, self.shape) for n in self.rows)
+        return LabeledData(name, train, test, classes, "stand-in", "ResNet18", self.recipe, self.val_fraction)
 
 
 _CIFAR = ((50_000, 10_000), (3, 32, 32))
 STAND_INS = {
-    known.data.name: known
-    for known in (
-        _stand_in("Digits", (1_437, 360), (1, 8, 8), 10, "digits"),
-        _stand_in("Synthetic", (2_000, 500), (32,), 10, "vectors"),
-        _stand_in("letter.npz", (16_000, 4_000), (16,), 26, "vectors"),
-        _stand_in("satellite.npz", (4_435, 2_000), (36,), 6, "vectors"),
-        _stand_in("spam.npz", (4_837, 1_209), (2_048,), 2, "vectors"),
-        _stand_in("FashionMNIST", (60_000, 10_000), (1, 28, 28), 10, "small-images", scale=10),
-        _stand_in("CIFAR10", *_CIFAR, 10, "paper-cifar", scale=10),
-        _stand_in("CIFAR100", *_CIFAR, 100, "paper-cifar", scale=10),
-        _stand_in(
-            "ImageNet",
-            (1_281_167, 50_000),
-            (3, 224, 224),
-            1000,
-            "paper-imagenet",
-            scale=100,
-            val_fraction=0.01,
-        ),
-    )
+    "Digits": StandIn((1_437, 360), (1, 8, 8), 10, "digits"),
+    "Synthetic": StandIn((2_000, 500), (32,), 10, "vectors"),
+    "letter.npz": StandIn((16_000, 4_000), (16,), 26, "vectors"),
+    "satellite.npz": StandIn((4_435, 2_000), (36,), 6, "vectors"),
+    "spam.npz": StandIn((4_837, 1_209), (2_048,), 2, "vectors"),
+    "FashionMNIST": StandIn((60_000, 10_000), (1, 28, 28), 10, "small-images", scale=10),
+    "CIFAR10": StandIn(*_CIFAR, 10, "paper-cifar", scale=10),
+    "CIFAR100": StandIn(*_CIFAR, 100, "paper-cifar", scale=10),
+    "ImageNet": StandIn((1_281_167, 50_000), (3, 224, 224), 1000, "paper-imagenet", 0.01, scale=100),
 }
 
 
@@ -103,9 +85,10 @@ class Load:
     forward: float = 0.0
 
 
+@functools.cache
 def stand_in(dataset: str) -> LabeledData:
-    """The data set's shape and recipe, without its pictures, and with fewer rows where it has many."""
-    return _known(dataset).data
+    """The data set's size, shape and recipe, without its pictures."""
+    return _known(dataset).data(dataset, 1)
 
 
 def _known(dataset: str) -> StandIn:
@@ -115,7 +98,7 @@ def _known(dataset: str) -> StandIn:
 def loads_of(spec: ExperimentSpec, dataset: str) -> list[Load]:
     """The proxy runs and targets of an experiment, all seeds."""
     known = _known(dataset)
-    plan = make_plan(dataclasses.replace(spec, seeds=spec.seeds[:1]), known.data)
+    plan = make_plan(dataclasses.replace(spec, seeds=spec.seeds[:1]), known.data(dataset, known.scale))
     found = [(task.spec.net, *proxy_passes(task)) for task in plan.proxies_of(plan.cells)]
     for cell in plan.cells:
         rows, _ = size_and_schedule(plan, cell)
@@ -143,7 +126,7 @@ def hours_line(loads: Sequence[Load]) -> str:
 @functools.cache
 def _flops(dataset: str, net: str) -> tuple[int, int]:
     known = _known(dataset)
-    shape = known.data.train.shape
+    shape = known.shape
     with torch.device("meta"):  # no weights are drawn
         built = nets.build(net, shape, known.classes, seed=0)
     found = flops_per_example(built, shape)

@@ -150,6 +150,7 @@ def test_large_data_are_counted_in_full():
     (load,) = loads_of(spec, "CIFAR100")
     assert load.train == pytest.approx(5 * 164 * 4_500, rel=0.01)
     assert load.forward == 5 * 10_000
+    assert len(stand_in("CIFAR100").train) == 50_000
 
 
 def test_the_paper_s_own_table_by_hand():
