@@ -60,7 +60,7 @@ class NoisySize(PoolSize):
 
 SIZES = {
     "quick": NoisySize("Digits", ("MLP",), (1 - TENTH,), 3, 10, rows=1_200, val=150),
-    "reduced": NoisySize("FashionMNIST", ("MLP",), (1 - TENTH,), 5, 20, 0.02, augment=False),
+    "reduced": NoisySize("FashionMNIST", ("MLP",), (1 - TENTH,), 3, 20, 0.02, augment=False),
     "full": NoisySize("CIFAR100", ("ResNet18",), (1 - TENTH,), 5, rows=45_000, val=5_000),
 }
 

@@ -65,7 +65,7 @@ class TheorySize(Size):
 
 SIZES = {
     "quick": TheorySize("Digits", ("MLP",), (0.1,), 3, steps=60, each=20),
-    "reduced": TheorySize("Digits", ("MLP",), (0.1, 0.3), 5),
+    "reduced": TheorySize("Digits", ("MLP",), (0.1, 0.3), 3),
     "full": TheorySize("FashionMNIST", ("MLP",), (0.01, 0.05, 0.1, 0.3), 5, steps=2000, each=50),
 }
 
