@@ -61,8 +61,9 @@ def equal_words(tests: Sequence[Equivalence]) -> str:
     counts = ", ".join(f"{word} {n}" for word, n in said.items() if n)
     known = [test for test in tests if test.difference is not None]
     widest = max(known, key=lambda test: abs(test.difference))
+    number = f"{len(tests)} tests" if len(tests) > 1 else "one test"
     return (
-        f"within {widest.margin:g} point in {len(tests)} tests: {counts}; largest difference "
+        f"within {widest.margin:g} point by {number}: {counts}; largest difference "
         f"{measured(widest.difference, widest.low, widest.high)} (90% interval)"
     )
 

@@ -215,7 +215,9 @@ def save(claim: Claim, text: str, csv_folder: Path, figure_folder: Path) -> None
     records = from_csv(text)
     csv_folder.mkdir(parents=True, exist_ok=True)
     write_bytes(csv_folder / f"{claim.name}.csv", text.encode())
-    save_figure(claim.draw(records), figure_folder / claim.name, about=f"records {digest(records)}")
+    save_figure(
+        claim.draw(records), figure_folder / claim.name, about=f"records {digest(records)}", svg=False
+    )
 
 
 def full_command(claim: Claim) -> str:

@@ -83,11 +83,10 @@ def part(claim: Claim) -> str:
 def stale_figures() -> list[str]:
     """The figures that were not drawn from the committed records."""
     return [
-        f"{claim.name}{suffix}"
+        f"{claim.name}.png"
         for claim in claims()
         if (records := published(claim)) is not None
-        for suffix in (".png", ".svg")
-        if digest(records).encode() not in (FIGURES / f"{claim.name}{suffix}").read_bytes()
+        and digest(records).encode() not in (FIGURES / f"{claim.name}.png").read_bytes()
     ]
 
 

@@ -45,6 +45,13 @@ NAMES = {"CLD": "highest CLD", "CLD:keep=zero": "CLD nearest to 0", "CLD:keep=lo
 GROUPS = {"highest": "highest CLD", "zero": "CLD nearest to 0", "lowest": "lowest CLD"}
 COLOURS = ("#00695c", "#8c6d31", "#b3261e", "#777777")
 SIDE = 28  # pixels of a picture in the figure
+CLASS_NAMES = {  # where the data have none
+    "FashionMNIST": (
+        *("T-shirt", "trousers", "pullover", "dress", "coat"),
+        *("sandal", "shirt", "sneaker", "bag", "ankle boot"),
+    ),
+    "ImageNet": {281: "tabby cat", 207: "golden retriever", 292: "tiger", 817: "sports car"},
+}
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,11 @@ def samples(setting: Setting) -> list[Record]:
     means = run.val_class_means(initial=True)
     found: list[Record] = []
     for label in setting.size.classes:
-        found.append({"kind": "validation", "class": label, "losses": _numbers(means[:, label])})
+        names = CLASS_NAMES.get(setting.size.dataset)
+        name = f"class {label}" if names is None else names[label]
+        found.append(
+            {"kind": "validation", "class": label, "name": name, "losses": _numbers(means[:, label])}
+        )
         for group in GROUPS:
             at = shown(run, scores, label, group, setting.size.shown)
             pictures = thumbnails(setting, run.ids[at])
@@ -150,7 +161,7 @@ def draw(records: Sequence[Record]) -> Figure:
     shown = 1 + max(r["place"] for r in matching(records, kind="sample"))
     picture = 4.2 / shown  # inches, so that a row of pictures is as wide as its axes
     height = len(labels) * (picture + 0.62)
-    figure = Figure(figsize=(13, height + 3.4), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(13, height + 3.4), dpi=DPI * 0.7, layout="constrained")
     sheet, bars = figure.subfigures(2, 1, height_ratios=(height + 0.8, 2.6))
     sheet.suptitle(
         "Candidates of each class by CLD: picture and score; below it, loss over the checkpoints (red) and "
@@ -167,7 +178,7 @@ def draw(records: Sequence[Record]) -> Figure:
             _losses(axes[2 * i + 1, j], found, mean)
             if i == 0:
                 axes[0, j].set_title(name, fontsize=10, color=COLOURS[j], pad=14)
-        axes[2 * i, 0].set_ylabel(f"class {label}", fontsize=9, color=INK)
+        axes[2 * i, 0].set_ylabel(mean["name"], fontsize=9, color=INK)
     _bars(bars.subplots(), matching(records, kind="coreset"))
     return figure
 

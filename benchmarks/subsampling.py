@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SIZES = {
     "quick": Size("Digits", ("MLP",), (0.1, 0.3), 3, 12),
-    "reduced": Size("Digits", ("MLP",), (0.05, 0.1, 0.2, 0.5), 10, 60),
+    "reduced": Size("Digits", ("MLP",), (0.05, 0.1, 0.2, 0.5), 8, 30),
     "full": Size("ImageNet", ("ResNet18",), (0.1, 0.3, 0.5, 0.7, 0.9), 5),
 }
 

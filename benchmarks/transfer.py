@@ -55,7 +55,7 @@ class TransferSize(Size):
 
 SIZES = {
     "quick": TransferSize("Digits", ("MLP", "ConvNet"), (0.1, 0.3), 3, 8),
-    "reduced": TransferSize("Digits", ("MLP", "LeNet", "ConvNet"), (0.1, 0.3), 3, 60),
+    "reduced": TransferSize("Digits", ("MLP", "LeNet", "ConvNet"), (0.1, 0.3), 3, 50),
     "full": TransferSize(
         "ImageNet",
         ("ResNet18", "ResNet34", "ResNet50", "VGG19bn", "DenseNet121"),
