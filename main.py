@@ -59,6 +59,11 @@ def run_with(args: argparse.Namespace, early: Any) -> int:
     if args.costs:
         show(costs(args))
         return 0
+    if args.power is not None:
+        from deepcore.report.power_report import power_report
+
+        show(power_report(Path(args.power), args.output))
+        return 0
     if not args.save_path:
         raise UsageError("--save_path is empty: give a folder (. is the one you are in)")
     if args.print_freq < 0:
@@ -207,6 +212,7 @@ def experiment(args: argparse.Namespace, data: Any) -> Any:
         val_fraction=data.val_fraction if args.val_fraction is None else args.val_fraction,
         everything=args.signals == "all",
         label_noise=LabelNoise(args.label_noise, args.label_noise_val),
+        long_tail=args.long_tail,
     )
 
 
@@ -253,7 +259,7 @@ def early_pool(args: argparse.Namespace) -> Any:
     Where this process has just imported torch, they are copies of it, so that torch is imported once.
     """
     folder, trainings = Path(args.save_path or "."), args.num_exp * len(args.selection or ["CLD"])
-    if args.list or args.costs or args.dry_run or args.cluster or args.gpu not in (None, [-1]):
+    if args.list or args.costs or args.power or args.dry_run or args.cluster or args.gpu not in (None, [-1]):
         return None
     if launched()[1] > 1:
         return None

@@ -154,6 +154,13 @@ def _compared(p: Parser) -> None:
         help="share of the validation rows' labels to flip, too (default 0)",
     )
     add(
+        "--long_tail",
+        type=float,
+        metavar="X",
+        help="cut the train pool to exponential class sizes, class 0 being X times as large as the last "
+        "(default: all rows); validation and test rows stay",
+    )
+    add(
         "--balance",
         type=yes_or_no,
         default=True,
@@ -251,6 +258,12 @@ def _output(p: Parser) -> None:
     add("--figures", action="store_true", help="draw accuracy against cost: pareto.png, .svg in --save_path")
     add("--quiet", action="store_true", help="the table alone: no lines, no bars")
     add("--dry_run", action="store_true", help="print what would be trained, the disk and the time it takes")
+    add(
+        "--power",
+        metavar="PATH",
+        help="run nothing: from the rows in a folder (--save_path) or a .csv of rows, print the seeds that "
+        "differences from Random of 0.5, 1, 2 and 5 points need",
+    )
     add("--list", action="store_true", help="print methods, data sets, networks and recipes")
 
 

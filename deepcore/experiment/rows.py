@@ -12,7 +12,7 @@ from deepcore.common.checks import StoredMismatch
 from deepcore.common.files import read_json, write_json
 
 SCHEMA = 1
-LATER = {"label_noise"}  # fields that older rows of this schema lack: their defaults hold
+LATER = {"label_noise", "long_tail"}  # fields that older rows of this schema lack: their defaults hold
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,8 @@ class ResultRow:
         notes: sentences for the user on the selection.
         label_noise: rates, flipped and kept rows, AUROC (`deepcore.experiment.noise_record`); empty without
             label noise.
+        long_tail: imbalance and class sizes of the candidates (`deepcore.experiment.tail_record`); empty
+            without a long tail.
         measured: seconds {proxy, record, repeats, score, select, train, test}, peak_bytes {proxy, repeats,
             score, target}, and when: what differs between two runs of the same command. Peaks are of the
             process, of the device on a GPU; scoring, on a GPU too, of the process ("score") and of the device
@@ -89,6 +91,7 @@ class ResultRow:
     signal_bytes: int = 0
     notes: list[str] = field(default_factory=list)
     label_noise: dict[str, Any] = field(default_factory=dict)
+    long_tail: dict[str, Any] = field(default_factory=dict)
     measured: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from deepcore.common.checks import UsageError, check_fraction
 from deepcore.data.label_noise import LabelNoise
+from deepcore.data.long_tail import check_imbalance
 from deepcore.training.spec import TrainSpec
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ class ExperimentSpec:
         nets: target networks; proxy_net scores for all of them.
         everything: record what methods added later may read, not only what these do.
         label_noise: labels that are flipped.
+        long_tail: the largest class of the candidates over the smallest, which a seed's train pool is cut
+            to (`deepcore.data.long_tail`); None for all candidates.
     """
 
     seeds: tuple[int, ...]
@@ -39,6 +42,7 @@ class ExperimentSpec:
     val_fraction: float = 0.1
     everything: bool = True
     label_noise: LabelNoise = CLEAN
+    long_tail: float | None = None
 
     def __post_init__(self) -> None:
         if not (self.seeds and self.methods and self.fractions and self.nets):
@@ -50,3 +54,4 @@ class ExperimentSpec:
             check_fraction(fraction)
         if not 0 < self.val_fraction < 1:
             raise UsageError(f"val_fraction is {self.val_fraction}: it must be in (0, 1)")
+        check_imbalance(self.long_tail)

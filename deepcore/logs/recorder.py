@@ -113,6 +113,11 @@ class LossRecorder:
         return None if self._part.columns is None else self._part.columns.ids
 
     @property
+    def is_open(self) -> bool:
+        """Whether something was logged since the last `end_epoch`."""
+        return bool(self._batches)
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What was missing or repeated so far, a sentence each."""
         return self._keeper.notes()
