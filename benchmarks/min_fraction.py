@@ -36,7 +36,7 @@ TOLERANCE = 0.5  # points below all data, as in the paper
 PAPER = 0.75  # what CLD needs in the paper
 SIZES = {
     "quick": Size("Digits", ("MLP",), (0.3, 0.6, 0.9), 3, 12),
-    "reduced": Size("Digits", ("MLP",), (0.2, 0.5, 0.7, 0.9), 8, 30),
+    "reduced": Size("Digits", ("MLP",), (0.2, 0.5, 0.7, 0.9), 5, 30),
     "full": Size("ImageNet", ("ResNet18",), (0.4, 0.5, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95), 5),
 }
 
