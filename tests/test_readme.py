@@ -127,6 +127,8 @@ def test_flags_that_a_page_names_exist(page):
             "--resnet",
             "--all",
             "--methods",
+            "--quick",
+            "--full",
             "--net",
             "--rows",
             "--seeds",
