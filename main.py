@@ -16,6 +16,7 @@ from deepcore.cli.flags import FOLDER_FLAGS, IGNORED_FLAGS, PROXY_FLAGS, RECIPE_
 from deepcore.cli.launched import check_alone, follow, is_follower, launched, parsed, team_of
 
 MOST_JOBS = 1024  # more are a slip of the finger
+MANY = 1000  # trainings whose number is said before they are planned, which takes seconds then
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -59,6 +60,11 @@ def run_with(args: argparse.Namespace, early: Any) -> int:
     if args.costs:
         show(costs(args))
         return 0
+    if args.power is not None:
+        from deepcore.report.power_report import power_report
+
+        show(power_report(Path(args.power), args.output))
+        return 0
     if not args.save_path:
         raise UsageError("--save_path is empty: give a folder (. is the one you are in)")
     if args.print_freq < 0:
@@ -72,8 +78,11 @@ def run_with(args: argparse.Namespace, early: Any) -> int:
     folder = Path(args.save_path)
     devices = devices_of(args.gpu)
     pool, jobs = pool_and_jobs(args, early, devices)
+    spec = experiment(args, data)
+    if spec.trainings >= MANY:
+        progress.say(f"{spec.trainings:,} trainings")
     harness = Harness(
-        experiment(args, data),
+        spec,
         data,
         folder,
         device=devices[0],
@@ -181,12 +190,13 @@ def experiment(args: argparse.Namespace, data: Any) -> Any:
     """The ExperimentSpec of the flags."""
     from deepcore.common.checks import UsageError, check_choice
     from deepcore.data.label_noise import LabelNoise
-    from deepcore.experiment.spec import ExperimentSpec
+    from deepcore.experiment.spec import ExperimentSpec, check_seeds
     from deepcore.nets import networks as nets
     from deepcore.training.recipes import RECIPES
 
     if args.num_exp < 1 or args.seed < 0:
         raise UsageError("--num_exp must be at least 1 and --seed at least 0")
+    check_seeds(args.num_exp)
     for flag in ("model", "proxy_model", "recipe"):
         if getattr(args, flag) == "":
             raise UsageError(f"--{flag} is empty: give a name of --list, or leave the flag out")
@@ -207,6 +217,7 @@ def experiment(args: argparse.Namespace, data: Any) -> Any:
         val_fraction=data.val_fraction if args.val_fraction is None else args.val_fraction,
         everything=args.signals == "all",
         label_noise=LabelNoise(args.label_noise, args.label_noise_val),
+        long_tail=args.long_tail,
     )
 
 
@@ -253,7 +264,7 @@ def early_pool(args: argparse.Namespace) -> Any:
     Where this process has just imported torch, they are copies of it, so that torch is imported once.
     """
     folder, trainings = Path(args.save_path or "."), args.num_exp * len(args.selection or ["CLD"])
-    if args.list or args.costs or args.dry_run or args.cluster or args.gpu not in (None, [-1]):
+    if args.list or args.costs or args.power or args.dry_run or args.cluster or args.gpu not in (None, [-1]):
         return None
     if launched()[1] > 1:
         return None

@@ -45,19 +45,6 @@ def claim(holds: bool, sentence: str) -> str:
     return sentence
 
 
-def highlights(published: Published) -> str:
-    """Five sentences for a newcomer."""
-    return _bullets(
-        [
-            *_above_random_at_10(published.fashion),
-            *_published_cld(published.fashion),
-            *_online_cld(published.fashion),
-            *_hardest_rows(published.fashion),
-            *_cld_finds_flipped(published),
-        ]
-    )
-
-
 def fashion_findings(published: Published) -> str:
     """All methods on Fashion-MNIST."""
     head = published.fashion

@@ -27,6 +27,8 @@ FURTHER = (
     *("S2L", "InfoMax", "TAP"),
 )
 REFERENCES = ("Full", "Full@k", "RS2", "ValOnly", "Random+Val")
+EVERY = (*SELECTIONS, *PAPER, *FURTHER, *REFERENCES)
+TENTHS = (0.01, 0.05, 0.1, 0.3)
 REAL = ("mnist5k", "letter", "satellite", "spam")  # of benchmarks/real_data.py
 PAPER_EPOCHS = 164  # of the CIFAR recipe, for proxy and coresets alike
 
@@ -51,6 +53,7 @@ class Grid:
         epochs: of the data set's recipe; None for the recipe's own.
         parts: methods, fractions and seeds to run; a cell that is in two parts runs once.
         noise: shares of labels to flip.
+        long_tail: imbalance of the candidates' classes; None for all candidates.
         paper: file in benchmarks/paper with the paper's accuracies of the same data and network.
     """
 
@@ -60,6 +63,7 @@ class Grid:
     parts: tuple[Part, ...]
     epochs: int | None = None
     noise: LabelNoise = CLEAN
+    long_tail: float | None = None
     paper: str | None = None
 
     def load(self, folder: str | Path, *, download: bool = False, workers: int | None = None) -> LabeledData:
@@ -90,6 +94,7 @@ class Grid:
                     target=recipe,
                     val_fraction=data.val_fraction,
                     label_noise=self.noise,
+                    long_tail=self.long_tail,
                 )
 
 
@@ -113,6 +118,16 @@ CORE = (
 )
 
 
+# what protocol and variants do
+EFFECTS = (
+    *("Random", "Random:class_balanced=false", "Random+Val"),
+    *("CLD", "CLD:class_balanced=false", "CLD:initial=false"),
+    *("AUM", "AUM:class_balanced=false", "AUM:of=probability"),
+    *("DUAL", "DUAL:class_balanced=false"),
+    *("D2", "D2:power=2", "D2:forward=product", "D2:reverse=absolute", "D2:normalize=true"),
+)
+
+
 def _long(name: str, parts: tuple[Part, ...], noise: LabelNoise = CLEAN) -> Grid:
     """Fashion-MNIST at the paper's length; the MLP makes it cheap."""
     return Grid(f"fashion_long{name}", "FashionMNIST", "MLP", parts, epochs=PAPER_EPOCHS, noise=noise)
@@ -120,8 +135,7 @@ def _long(name: str, parts: tuple[Part, ...], noise: LabelNoise = CLEAN) -> Grid
 
 def _real(name: str) -> Grid:
     """A data set of benchmarks/real_data.py at the paper's length."""
-    every = (*SELECTIONS, *PAPER, *FURTHER, *REFERENCES)
-    return Grid(name, f"{name}.npz", "MLP", (Part(every, (0.01, 0.05, 0.1, 0.3), 10),), epochs=PAPER_EPOCHS)
+    return Grid(name, f"{name}.npz", "MLP", (Part(EVERY, TENTHS, 10),), epochs=PAPER_EPOCHS)
 
 
 _CIFAR = (0.002, 0.004, 0.006, 0.008, *(p / 100 for p in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 50, 75)))
@@ -151,7 +165,7 @@ GRIDS = {
             "fashion_all",
             "FashionMNIST",
             "LeNet",
-            (Part((*SELECTIONS, *PAPER, *FURTHER, *REFERENCES), (0.01, 0.1), 1),),
+            (Part(EVERY, (0.01, 0.1), 1),),
             epochs=10,
         ),
         _noisy(10),
@@ -168,7 +182,16 @@ GRIDS = {
         _long("_noise10", (Part(SELECTIONS, (0.01,), 3),), LabelNoise(0.1)),
         _long("_noise30", (Part(SELECTIONS, (0.01,), 3),), LabelNoise(0.3)),
         _long("_noise_val", (Part(SELECTIONS, (0.01,), 3),), LabelNoise(0.0, 0.3)),
+        _long("_effects", (Part(EFFECTS, (0.01,), 3),)),
         *(_real(name) for name in REAL),
+        Grid(
+            "fashion_tail",
+            "FashionMNIST",
+            "MLP",
+            (Part((*SELECTIONS, *REFERENCES), TENTHS, 5),),
+            epochs=PAPER_EPOCHS,
+            long_tail=100,
+        ),
         Grid(
             "cifar100",
             "CIFAR100",

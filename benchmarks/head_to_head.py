@@ -32,7 +32,6 @@ import torch
 
 from benchmarks.grids import GRIDS, Grid, check_seeds, grid_of
 from benchmarks.paper_numbers import paper_table
-from benchmarks.rows_csv import from_csv, to_csv
 from deepcore.analysis.comparison import (
     compare_rows,
     rank_table,
@@ -48,6 +47,7 @@ from deepcore.experiment.harness import (
     Harness,
 )
 from deepcore.experiment.rows import ResultRow
+from deepcore.experiment.rows_csv import from_csv, to_csv
 from deepcore.report.accuracy_tables import (
     overview_table,
     ranks_table,

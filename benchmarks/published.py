@@ -1,18 +1,33 @@
-"""The committed rows, with their comparisons."""
+"""The committed rows, with their comparisons.
+
+Which files are there decides what the page says: a grid of benchmarks/grids.py without a file in
+benchmarks/results is left out.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.rows_csv import from_csv
+from benchmarks.grids import GRIDS
 from benchmarks.score_study import Finding
 from benchmarks.score_study import from_csv as study_from_csv
 from deepcore.analysis.comparison import Comparison, Entry, compare_rows
 from deepcore.experiment.rows import ResultRow
+from deepcore.experiment.rows_csv import from_csv
 
 RESULTS = Path(__file__).resolve().parent / "results"
+SHORT = ("fashion", "fashion_all", "fashion_noise10", "fashion_noise30")  # ten epochs
+EFFECTS = "fashion_long_effects"
+TITLES = {
+    "FashionMNIST": "Fashion-MNIST",
+    "mnist5k.npz": "MNIST-5k",
+    "letter.npz": "Letter",
+    "satellite.npz": "Satellite",
+    "spam.npz": "Spam",
+}
 
 
 @dataclass(frozen=True)
@@ -44,25 +59,63 @@ class Published:
 
     Attributes:
         digits, fashion: the grids of these names.
-        noise: {percent of flipped labels: grid}.
+        noise: {percent of flipped labels: grid}, of ten epochs.
         study: the score study of the fashion grid.
+        long: {title: grid} of trainings as long as a paper's, with clean labels; Digits is one of them.
+        long_noise: {title: grid} of the same length with flipped labels.
+        effects: the grid of effects of protocol; None without.
+        curves: the measures of benchmarks/effects.py.
+        length: the rows of benchmarks/length.py.
     """
 
     digits: Head
     fashion: Head
     noise: Mapping[int, Head]
     study: Sequence[Finding]
+    long: Mapping[str, Head] = field(default_factory=dict)
+    long_noise: Mapping[str, Head] = field(default_factory=dict)
+    effects: Head | None = None
+    curves: Sequence[Finding] = ()
+    length: Sequence[ResultRow] = ()
 
     @classmethod
+    @functools.lru_cache(maxsize=2)
     def read(cls, folder: Path = RESULTS) -> Published:
-        """From the CSV files in `folder`."""
-
-        def head(name: str) -> Head:
-            return Head.of(from_csv((folder / f"{name}.csv").read_text(), f"{name}.csv"))
-
+        """From the CSV files in `folder`, once in the life of the process."""
+        found = {name: path for name in GRIDS if (path := folder / f"{name}.csv").exists()}
+        rows = {name: from_csv(path.read_text(), path.name) for name, path in found.items()}
+        of_length = {name: of for name, of in rows.items() if name not in (*SHORT, EFFECTS)}
+        curves, length = folder / "effects.csv", folder / "length.csv"
         return cls(
-            head("digits"),
-            head("fashion"),
-            {percent: head(f"fashion_noise{percent}") for percent in (10, 30)},
+            Head.of(rows["digits"]),
+            Head.of(rows["fashion"]),
+            {percent: Head.of(rows[f"fashion_noise{percent}"]) for percent in (10, 30)},
             study_from_csv((folder / "fashion_scores.csv").read_text()),
+            by_title(of for of in of_length.values() if not of[0].label_noise),
+            by_title(of for of in of_length.values() if of[0].label_noise),
+            Head.of(rows[EFFECTS]) if EFFECTS in rows else None,
+            study_from_csv(curves.read_text()) if curves.exists() else (),
+            from_csv(length.read_text(), length.name) if length.exists() else (),
         )
+
+
+def title_of(row: ResultRow) -> str:
+    """What a row is of: data, long tail, flipped labels, and the network where it is no MLP."""
+    parts = [TITLES.get(row.dataset, row.dataset)]
+    if row.long_tail:
+        parts.append("long tail")
+    if row.label_noise:
+        share = {"labels": row.label_noise["train"], "validation labels": row.label_noise["val"]}
+        parts += [f"{100 * rate:g}% of the {what} flipped" for what, rate in share.items() if rate]
+    if row.target_net != "MLP":
+        parts.append(row.target_net)
+    return ", ".join(parts)
+
+
+def by_title(grids: Iterable[Sequence[ResultRow]]) -> dict[str, Head]:
+    """The grids by title; those of one title together, each row once."""
+    found: dict[str, dict[tuple, ResultRow]] = {}
+    for rows in grids:
+        for row in rows:
+            found.setdefault(title_of(row), {})[row.label, row.fraction, row.seed] = row
+    return {title: Head.of(list(rows.values())) for title, rows in found.items()}

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING
 
 from benchmarks.findings import CLD, ONLINE, costs_at
 from benchmarks.forest_figure import forest_figure, forest_values
+from benchmarks.length_figure import length_figure, length_values
+from benchmarks.matrix_figure import matrix_figure, matrix_values
 from benchmarks.published import Head, Published
+from benchmarks.rank_figure import rank_figure, rank_values
+from benchmarks.verdicts import accuracies_by_data_set, cells_of
+from deepcore.analysis.critical_difference import MIN_DATA_SETS, RankDifferences, rank_differences
 from deepcore.report.accuracy_figure import spread_out
 from deepcore.report.cells import percent
 from deepcore.report.figure_files import DPI, INK, dress
@@ -41,10 +46,11 @@ NOISE_COLOURS = {10: "#1f77b4", 30: "#b3261e"}
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure and the numbers in it, both from the published rows."""
+    """A figure and the numbers in it, both from the published rows, and whether they suffice for it."""
 
     draw: Callable[[Published], Figure]
     values: Callable[[Published], object]
+    exists: Callable[[Published], bool] = lambda published: True
 
 
 def fraction_values(head: Head) -> dict[str, list[tuple[float, float]]]:
@@ -180,7 +186,32 @@ def _forest_title(head: Head) -> str:
     return f"{what}: {row.dataset}, {row.target_net}"
 
 
+def ranks_of(published: Published) -> RankDifferences | None:
+    """Ranks over the data sets at full length; None for fewer than MIN_DATA_SETS."""
+    judged = {cell.title for cell in cells_of(published.long)}  # by three seeds or more
+    found = accuracies_by_data_set({title: h for title, h in published.long.items() if title in judged})
+    return rank_differences(found) if len(found) > 1 and len(judged) >= MIN_DATA_SETS else None
+
+
 FIGURES: dict[str, Drawing] = {
+    "matrix": Drawing(
+        lambda p: matrix_figure(cells_of(p.long)),
+        lambda p: matrix_values(cells_of(p.long)),
+        lambda p: bool(cells_of(p.long)),
+    ),
+    "length": Drawing(
+        lambda p: length_figure(p.length),
+        lambda p: [
+            (key, [(e, f"{m:.6g}", f"{s:.6g}") for e, m, s in of])
+            for key, of in length_values(p.length).items()
+        ],
+        lambda p: bool(p.length),
+    ),
+    "ranks": Drawing(
+        lambda p: rank_figure(ranks_of(p)),
+        lambda p: rank_values(ranks_of(p)),
+        lambda p: ranks_of(p) is not None,
+    ),
     "forest_fashion": Drawing(
         lambda p: forest_figure(p.fashion.comparisons, _forest_title(p.fashion)),
         lambda p: forest_values(p.fashion.comparisons),

@@ -17,11 +17,13 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from benchmarks import findings, short_tables
+from benchmarks import answers, findings, long_tables, paper_check, short_tables
 from benchmarks.generated_parts import filled, write_or_check
+from benchmarks.length_figure import length_sentences
 from benchmarks.published import Head, Published
-from benchmarks.result_figures import FIGURES, Drawing
+from benchmarks.result_figures import FIGURES, Drawing, ranks_of
 from benchmarks.study_tables import flipped_table, scores_table
+from benchmarks.verdicts import cells_of
 from deepcore.analysis.comparison import rank_table
 from deepcore.analysis.measured_costs import measured_costs
 from deepcore.cli.flags import Parser
@@ -41,12 +43,16 @@ from deepcore.report.text_table import TextTable, render_lines
 FOLDER = HERE / "figures"
 DOCS = HERE.parent / "docs"
 COMMAND = "python benchmarks/results_tables.py"
+COSTS_OF = "Fashion-MNIST"  # where there are such rows
+FEW_DATA_SETS = "Ranks over data sets need three data sets at full length; fewer are published yet."
 
 
 def texts(published: Published) -> dict[Path, str]:
     """README.md and docs/results.md with their generated parts as the rows are now."""
     fashion, digits = published.fashion, published.digits
     parts = {
+        **long_parts(published),
+        "paper_facts": answers.bullets(paper_check.facts()),
         "setting": settings(published),
         "fashion_findings": findings.fashion_findings(published),
         "form_findings": findings.form_findings(published),
@@ -71,8 +77,63 @@ def texts(published: Published) -> dict[Path, str]:
         "noise30": flipped_table(published, 30).render("md"),
     }
     readme, results = HERE.parent / "README.md", DOCS / "results.md"
-    first = {"highlights": findings.highlights(published)}
+    cells = cells_of(published.long)
+    first = {"highlights": answers.bullets(answers.highlights(cells, ranks_of(published)))}
     return {readme: filled(readme, "results", first), results: filled(results, "results", parts)}
+
+
+def long_parts(published: Published) -> dict[str, str]:
+    """The parts about trainings at a paper's length; those without rows say how to get them."""
+    heads, cells, ranks = published.long, cells_of(published.long), ranks_of(published)
+    title = COSTS_OF if COSTS_OF in heads else next(iter(heads))
+    head = heads[title]
+    fraction = 0.05 if 0.05 in head.fractions else head.fractions[-1]
+    noise, effects = published.long_noise, published.effects
+    return {
+        "answer": answers.bullets(answers.answer_sentences(cells)),
+        "ranks": rank_part(answers.rank_sentence(ranks)) if ranks else FEW_DATA_SETS,
+        "length": length_part(published),
+        "recording": answers.bullets(answers.recording_sentences(heads, cells)),
+        "recordings": long_tables.forms_over_data(cells).render("md"),
+        "recommendation": answers.bullets(answers.recommendation(heads, cells)),
+        "seeds": long_tables.seeds_over_data(heads),
+        "long_cost_findings": answers.bullets(answers.cost_sentences(title, head, fraction)),
+        "long_costs": long_tables.long_costs_table(title, head, fraction).render("md"),
+        "long_noise": long_tables.long_noise_table(noise).render("md")
+        if noise
+        else lacking("fashion_long_noise10"),
+        "effects": long_tables.effects_table(published).render("md")
+        if effects
+        else lacking("fashion_long_effects"),
+        "long_numbers": "\n\n".join(
+            f"### {name}, accuracy\n\n{overview(of)}" for name, of in heads.items() if name != "Digits"
+        )
+        or "No rows but those of Digits, below.",
+    }
+
+
+def rank_part(sentence: str) -> str:
+    """The sentence on ranks, and the diagram."""
+    alt = "Critical-difference diagram: average ranks of the selections over data sets"
+    return f"{sentence}\n\n![{alt}](../benchmarks/figures/ranks.png)"
+
+
+def length_part(published: Published) -> str:
+    """The curves of accuracy against epochs, and what each step of them is."""
+    if not published.length:
+        return lacking("", "length.py")
+    alt = (
+        "Accuracy of random coresets of Fashion-MNIST against the number of epochs, a line per fraction kept"
+    )
+    return (
+        f"{answers.bullets(length_sentences(published.length))}\n\n![{alt}](../benchmarks/figures/length.png)"
+    )
+
+
+def lacking(grid: str, script: str = "head_to_head.py") -> str:
+    """What stands for a table whose rows are not there."""
+    command = f"python benchmarks/{script} {grid}".strip()
+    return f"No rows of this kind are published yet: `{command}` makes them."
 
 
 def overview(head: Head) -> str:
@@ -99,14 +160,15 @@ def costs(head: Head, fraction: float) -> str:
 def settings(published: Published) -> str:
     """Data, recipe and machine of each grid."""
     lines = []
-    for name, head in (("digits", published.digits), ("fashion", published.fashion)):
-        lines += [f"- {line}" for line in setting_lines(head.rows)[:2]]
+    for name, head in {**published.long, "Fashion-MNIST, ten epochs": published.fashion}.items():
+        data, *_, targets = [x for x in setting_lines(head.rows) if not x.startswith(("accuracy", "proxy"))]
+        lines += [f"- {name}. {data}; {targets}"]
         found = {(r.provenance["device"], r.provenance["torch"], r.provenance["threads"]) for r in head.rows}
         dates = sorted(r.measured["finished"][:10] for r in head.rows)
         machine = "; ".join(
             f"{device}, torch {version}, threads: {t}" for device, version, t in sorted(found)
         )
-        lines.append(f"- {name}.csv: {len(head.rows)} rows, {dates[0]} to {dates[-1]}, on {machine}")
+        lines.append(f"  {len(head.rows)} rows, {dates[0]} to {dates[-1]}, on {machine}")
     return "\n".join(lines)
 
 
@@ -119,6 +181,8 @@ def figures(published: Published, folder: Path, *, check: bool) -> list[str]:
     """Draw FIGURES into the folder; with `check`, name the files that do not fit the rows."""
     stale = []
     for name, drawing in FIGURES.items():
+        if not drawing.exists(published):
+            continue
         about = description(drawing, published)
         if not check:
             save_figure(drawing.draw(published), folder / name, about=about)

@@ -38,7 +38,6 @@ from deepcore.common.checks import UsageError
 from deepcore.common.console import exit_status
 from deepcore.common.files import write_bytes
 from deepcore.common.progress import Progress
-from deepcore.data import datasets
 from deepcore.experiment.harness import Harness
 from deepcore.experiment.seed_runs import SeedRuns
 from deepcore.proxy.run import ProxyRun
@@ -76,7 +75,7 @@ def main(argv: list[str] | None = None) -> int:
 def run(args: argparse.Namespace) -> int:
     """The command, without the handling of errors."""
     grid, folder = grid_of(args.grid), Path(args.save_path)
-    data = datasets.load(grid.dataset, data_path=args.data_path, download=False)
+    data = grid.load(args.data_path)
     found: dict[tuple, Finding] = {}
     for seed in grid.seeds:
         for spec in grid.experiments(data, seed):

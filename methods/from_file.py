@@ -80,10 +80,11 @@ class FromFile(CoresetMethod):
         in_pool, is_val = np.isin(ids, run.ids), np.isin(ids, run.val_ids)
         outside = ids[~(in_pool | is_val)]
         if outside.size:
-            raise UsageError(
-                f"{self.path}: id {outside[0]} is no row of the training set ({outside.size} such ids): its "
-                f"last row is {max(run.ids.max(), run.val_ids.max(initial=0))}"
-            )
+            last = max(run.ids.max(), run.val_ids.max(initial=0))
+            what = f"no row of the training set ({outside.size} such ids): its last row is {last}"
+            if 0 <= outside[0] <= last:
+                what = f"no candidate of this seed ({outside.size} such ids): --long_tail left it out"
+            raise UsageError(f"{self.path}: id {outside[0]} is {what}")
         if is_val.all():
             raise UsageError(f"{self.path}: all its {ids.size} ids are validation rows of this seed")
         notes = ()

@@ -7,11 +7,13 @@ are never the best. Rows that fix their own size (Full, a file) are compared wit
 
 from __future__ import annotations
 
+import functools
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from deepcore.analysis import stats
+from deepcore.analysis.power import Reach, reach
 from deepcore.analysis.stats import Paired, Ranks, Summary
 from deepcore.common.checks import UsageError
 from deepcore.experiment.rows import ResultRow
@@ -73,6 +75,12 @@ class Comparison:
     fraction: float | None
     entries: tuple[Entry, ...]
     baseline: str | None = None
+
+    @functools.cached_property
+    def reach(self) -> tuple[Reach, ...]:
+        """What its seeds could show of a selection beside Random, the most seeds first; empty where nothing
+        was tested."""
+        return reach([e.to_random for e in self.entries if e.is_selection and e.to_random])
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,21 @@
-"""The commands for logs of one's own training loop: select and inspect."""
+"""The commands for logs of one's own training loop: select, audit, inspect."""
 
 from __future__ import annotations
 
 import os
 
-from deepcore.cli import inspect, select
+from deepcore.cli import audit, inspect, select
 from deepcore.cli.flags import Parser
 from deepcore.common.console import exit_status
 
-VERBS = {"select": select, "inspect": inspect}
+VERBS = {"select": select, "audit": audit, "inspect": inspect}
 
 
 def parser() -> Parser:
     """One parser with a part for each verb."""
     whole = Parser(
         prog="python -m deepcore",
-        description="Coresets from the losses of your own training loop.",
+        description="Coresets and label errors from the losses of your own training loop.",
         epilog="The benchmark has flags instead of a verb: python main.py --help, or deepcore-bench --list.",
         allow_abbrev=False,
     )

@@ -21,6 +21,7 @@ from deepcore.data.record import LabeledData
 from deepcore.experiment.harness import Harness
 from deepcore.experiment.plan import Cell, Plan, ProxyTask
 from deepcore.experiment.preflight import ProxyState, needs, proxy_states
+from deepcore.experiment.tail_record import tail_line, tail_record
 from deepcore.nets import networks as nets
 from deepcore.nets.flops import flops_per_example
 from deepcore.selection.budget import Budget
@@ -42,6 +43,8 @@ def describe(harness: Harness) -> list[str]:
     pending = harness.pending()
     finished = len(plan.cells) - len(pending)
     lines = [f"{len(plan.cells)} rows, {finished} of them finished, into {runtime.folder}"]
+    if spec.long_tail is not None:
+        lines.append(tail_line(tail_record(spec.long_tail, plan.seeds[spec.seeds[0]].pool.labels)))
     seconds, disk = 0.0, 0
     if data.cache and pending:
         lines.append(_cache(data.cache))

@@ -6,6 +6,7 @@ import math
 
 from deepcore.common.checks import UsageError
 from deepcore.costs.scenario import Scenario
+from deepcore.data.long_tail import cut_tail
 from deepcore.data.record import LabeledData
 from deepcore.data.split import make_split
 from deepcore.experiment.spec import ExperimentSpec
@@ -30,6 +31,7 @@ def setting(spec: ExperimentSpec, data: LabeledData) -> Scenario:
             "--costs compares equal epochs, as its formulas do: give --epochs instead of --steps"
         )
     split = make_split(data.train.labels, val_fraction=spec.val_fraction, seed=spec.seeds[0])
+    data, split = cut_tail(data, split, spec.long_tail)
     shape = data.train.shape
     proxy, target = (nets.build(n, shape, data.num_classes, seed=0) for n in (spec.proxy_net, spec.nets[0]))
     return Scenario.measured(

@@ -1,7 +1,7 @@
 """What an experiment is going to do, as plain data that is computed once and handed down.
 
-`make_plan` splits the data, flips labels where noise is asked for, and lists the proxy runs and the cells
-(one target training each). Everything that follows, from the checks before the first training
+`make_plan` splits the data, cuts a long tail or flips labels where it is asked for, and lists the proxy runs
+and the cells (one target training each). Everything that follows, from the checks before the first training
 to the report, reads the plan; nothing goes back to whoever runs it.
 """
 
@@ -18,10 +18,12 @@ import torch
 
 from deepcore.common.identity import fingerprint, to_dict
 from deepcore.data.label_noise import flip
+from deepcore.data.long_tail import cut_tail
 from deepcore.data.record import LabeledData
 from deepcore.data.split import Split, make_split
 from deepcore.experiment.rows import ResultRow
 from deepcore.experiment.spec import ExperimentSpec
+from deepcore.experiment.tail_record import tail_record
 from deepcore.proxy.recording import Recording
 from deepcore.proxy.run import ProxyRun
 from deepcore.proxy.spec import ProxySpec, identity
@@ -54,8 +56,8 @@ class SeedData:
     """The data set as one seed sees it.
 
     Attributes:
-        split: the candidates and the validation rows.
-        data: the data set with the seed's label noise; the data set itself without noise.
+        split: the candidates, cut to the long tail, and the validation rows.
+        data: the data set with the seed's label noise; the data set itself without noise or long tail.
         flipped: ids of the candidates whose labels were flipped, sorted.
         pool: the candidates and validation rows as a run without any recording.
     """
@@ -186,6 +188,7 @@ class Plan:
             n_test=len(self.data.test),
             reads=self.use_of(method, cell.seed).to_dict(),
             repeats={"runs": method.repeats_needed - 1, "epochs": method.repeat_epochs},
+            long_tail=tail_record(spec.long_tail, of_seed.pool.labels),
         )
 
     def selection_name(self, seed: int) -> str:
@@ -204,7 +207,7 @@ def make_plan(spec: ExperimentSpec, data: LabeledData) -> Plan:
     """Split the data for each seed and list the proxy runs and the cells of an experiment.
 
     Raises:
-        UsageError: a split or label noise that cannot be made.
+        UsageError: a split, a long tail or label noise that cannot be made.
     """
     seeds = {seed: _seed_data(spec, data, seed) for seed in spec.seeds}
     readers = [method for method in spec.methods if reads_proxy(method) and method.own_run is None]
@@ -235,6 +238,7 @@ def runs_read(method: CoresetMethod) -> tuple[Which, ...]:
 
 def _seed_data(spec: ExperimentSpec, data: LabeledData, seed: int) -> SeedData:
     split = make_split(data.train.labels, val_fraction=spec.val_fraction, seed=seed)
+    data, split = cut_tail(data, split, spec.long_tail)
     flipped = flip(data, split, spec.label_noise)
     pool = pool_of(flipped.data, split, spec.val_fraction)
     return SeedData(split, flipped.data, flipped.rows, pool)

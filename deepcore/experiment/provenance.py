@@ -43,7 +43,7 @@ def provenance(device: torch.device, *, threads: int | None = None, compiled: bo
 
 def _commit() -> str | None:
     """The commit of the source tree, with + when it has changes; None outside a checkout."""
-    root = Path(__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
     try:

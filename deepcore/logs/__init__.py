@@ -7,5 +7,6 @@ from __future__ import annotations
 from deepcore.logs.columns import LogColumns
 from deepcore.logs.read import read_logs
 from deepcore.logs.recorder import LossRecorder
+from deepcore.logs.with_ids import WithIds
 
-__all__ = ["LogColumns", "LossRecorder", "read_logs"]
+__all__ = ["LogColumns", "LossRecorder", "WithIds", "read_logs"]

@@ -76,7 +76,7 @@ class Gathered:
     def take_labels(self, columns: np.ndarray, labels: np.ndarray) -> int | None:
         """Note the labels (-1 for none); the first row whose label is not what it was, None where all are."""
         new = (self.labels[columns] < 0) & (labels >= 0)
-        self.labels[columns[new]] = labels[new]
+        self.labels[columns[new][::-1]] = labels[new][::-1]  # of several rows of an id, the first one's
         wrong = np.flatnonzero((labels >= 0) & (self.labels[columns] != labels))
         return int(wrong[0]) if wrong.size else None
 

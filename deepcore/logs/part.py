@@ -13,6 +13,7 @@ from deepcore.logs.batches import Batches
 from deepcore.logs.ids import Columns, as_ids
 from deepcore.logs.ranks import gathered, of_each_rank, world
 from deepcore.proxy.logs import FURTHER
+from deepcore.proxy.own_log import SPARE
 from deepcore.proxy.signals import Signal
 
 _SIGNALS = (Signal.LOSS, *FURTHER)
@@ -198,11 +199,17 @@ class Part:
             return self.labels
         if labels.min(initial=0) < 0:
             raise UsageError(f"{where}: a label is {labels.min()}: classes are numbered from 0")
+        if labels.max(initial=0) > len(columns) + SPARE:
+            first = positions[labels.argmax()]
+            raise UsageError(
+                f"{where}: the label of {self.name} {_shown(columns.ids[first])} is {labels.max()}, and "
+                f"there are {len(columns)} of them: classes count from 0 (without classes log no labels)"
+            )
         if self.labels is None and self.signals is not None:
             raise UsageError(f"{where}: labels were logged, and not in the epochs before: log them in each")
         known = np.full(len(columns), -1) if self.labels is None else self.labels.copy()
         new = known[positions] < 0
-        known[positions[new]] = labels[new]
+        known[positions[new][::-1]] = labels[new][::-1]  # of several rows of a sample, the first one's
         wrong = np.flatnonzero(known[positions] != labels)
         if wrong.size:
             first = positions[wrong[0]]

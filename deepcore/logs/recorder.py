@@ -113,6 +113,11 @@ class LossRecorder:
         return None if self._part.columns is None else self._part.columns.ids
 
     @property
+    def is_open(self) -> bool:
+        """Whether something was logged since the last `end_epoch`."""
+        return bool(self._batches)
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What was missing or repeated so far, a sentence each."""
         return self._keeper.notes()
@@ -158,7 +163,7 @@ class LossRecorder:
                 example is named, and the epoch stays open.
         """
         row = self._part.close(self._batches, self.epoch, needs_ids=True)
-        if row is None:
+        if row is None or not len(row.columns):
             raise UsageError(f"epoch {self.epoch}: no losses were logged: call log for each batch")
         val = self._closed_val()
         self._keeper.keep(row, val, self._part.classes)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from deepcore.analysis.comparison import compare_rows
 from deepcore.experiment.rows import ResultRow
+from deepcore.experiment.tail_record import tail_line
 from deepcore.report.accuracy_tables import accuracy_table, statistics_lines, verdict_lines
 from deepcore.report.cells import REFERENCE
 from deepcore.report.noise_report import noise_line
@@ -52,9 +53,11 @@ def setting_lines(done: Sequence[ResultRow]) -> list[str]:
     proxies = sorted(
         {f"{row.proxy_net}, {row.proxy_recipe['epochs']} epochs" for row in done if row.proxy_net}
     )
+    tail = [tail_line(first.long_tail)] if first.long_tail else []
     flipped = [noise_line(first)] if first.label_noise else []
     return [
         f"{first.dataset}: {first.n:,} candidates, {first.q:,} validation rows; kept: share of candidates",
+        *tail,
         *flipped,
         f"targets: {length} each ({span} steps), {schedule}",
         "accuracy: test accuracy after the last step, mean ± sample std (number of seeds)",

@@ -57,7 +57,7 @@ def accuracy_table(comparisons: Sequence[Comparison]) -> Table:
     styles = tuple((_style(entry),) * len(headers) for _, entry in lines)
     records = tuple(_record(comparison, entry) for comparison, entry in lines)
     text = TextTable("", headers, rows, words=words, widths=widths)
-    return Table("accuracy", text, records, (), styles, headers.index("kept"))
+    return Table("accuracy", text, records, reach_notes(comparisons), styles, headers.index("kept"))
 
 
 def overview_table(comparisons: Sequence[Comparison], net: str) -> Table:
@@ -66,7 +66,21 @@ def overview_table(comparisons: Sequence[Comparison], net: str) -> Table:
     of_net = [comparison for comparison in comparisons if comparison.net == net]
     title = f"Accuracy in % by fraction kept, {net}: mean ± sample std over {_seeds(of_net)}"
     records = tuple(_record(comparison, entry) for comparison in of_net for entry in comparison.entries)
-    return _by_fraction("overview", title, of_net, lambda entry: entry.accuracy, _style, records)
+    table = _by_fraction("overview", title, of_net, lambda entry: entry.accuracy, _style, records)
+    return replace(table, notes=(*table.notes, *reach_notes(of_net)))
+
+
+def reach_notes(comparisons: Sequence[Comparison]) -> tuple[str, ...]:
+    """One sentence: the smallest difference from Random that the seeds of each fraction could have shown."""
+    nets = {comparison.net for comparison in comparisons}
+    found = []
+    for comparison in comparisons:
+        if comparison.reach:
+            place = f"{comparison.net}, " if len(nets) > 1 else ""
+            shown = " or ".join(f"{r.shown:.1f} ({r.n} seeds)" for r in comparison.reach)
+            found.append(f"{place}{percent(comparison.fraction)}: {shown}")
+    what = "Smallest difference from Random that the seeds could show (80% power, p < 0.05 after Holm)"
+    return (f"{what}, in points. {'; '.join(found)}.",) if found else ()
 
 
 def worst_table(comparisons: Sequence[Comparison], net: str) -> Table:
@@ -196,6 +210,7 @@ def _record(comparison: Comparison, entry: Entry) -> dict[str, Any]:
         **_spread_record("", entry.accuracy),
         **{key: value for key, value in _spread_record("worst", entry.worst).items() if key != "n"},
         **_paired_record("minus_random", entry.to_random),
+        "smallest_shown": next((r.shown for r in comparison.reach if r.n == entry.accuracy.n), None),
         **{k: v for k, v in _paired_record("minus_best", entry.to_best).items() if not k.endswith("p_holm")},
         "best": entry.is_best,
         "as_good_as_best": entry.as_good_as_best,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from deepcore.experiment.rows import ResultRow
+from deepcore.experiment.tail_record import tail_line
 from deepcore.report.cells import REFERENCE, percent
 from deepcore.report.page import Section
 
@@ -36,6 +37,8 @@ def description(done: Sequence[ResultRow]) -> list[Section]:
         ("seeds", ", ".join(map(str, sorted({row.seed for row in done})))),
         ("target", f"{', '.join(_distinct(row.target_net for row in done))}; {recipe(first.target_recipe)}"),
     ]
+    if first.long_tail:
+        data.append(("class sizes", tail_line(first.long_tail)))
     if proxies:
         same = proxies[0].proxy_recipe == first.target_recipe
         how = "the target's recipe" if same else recipe(proxies[0].proxy_recipe)

@@ -99,6 +99,7 @@ class Section:
         folded: text to click on before the list is shown; "" shows it at once.
         facts: pairs of name and value.
         drawings, tables: shown in this order.
+        markup: HTML that is put below all this as it stands.
     """
 
     heading: str
@@ -108,20 +109,21 @@ class Section:
     facts: Sequence[tuple[str, str]] = ()
     drawings: Sequence[Drawing] = ()
     tables: Sequence[Table] = ()
+    markup: str = ""
 
     @property
     def is_empty(self) -> bool:
         """Whether the section has no content; empty sections are left out."""
-        return not (self.points or self.facts or self.drawings or self.tables)
+        return not (self.points or self.facts or self.drawings or self.tables or self.markup)
 
 
-def page(title: str, lead: str, sections: Sequence[Section]) -> str:
-    """The whole document, without scripts and without links to other files."""
+def page(title: str, lead: str, sections: Sequence[Section], style: str = "") -> str:
+    """The whole document, without scripts and without links to other files; `style` is further CSS."""
     body = "\n".join(_section(section) for section in sections if not section.is_empty)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{html.escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+        f"<title>{html.escape(title)}</title>\n<style>{STYLE}{style}</style>\n</head>\n<body>\n"
         f'<h1>{html.escape(title)}</h1>\n<p class="lead">{html.escape(lead)}</p>\n{body}\n</body>\n</html>\n'
     )
 
@@ -140,6 +142,7 @@ def _section(section: Section) -> str:
         parts.append(f"<dl>{''.join(facts)}</dl>")
     parts += [_drawing(drawing) for drawing in section.drawings]
     parts += [_table(table) for table in section.tables]
+    parts += [section.markup] if section.markup else []
     return "<section>\n" + "\n".join(parts) + "\n</section>"
 
 

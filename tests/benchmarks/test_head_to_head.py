@@ -13,11 +13,11 @@ import methods
 from benchmarks import grids, head_to_head
 from benchmarks.grids import GRIDS, Grid, Part
 from benchmarks.paper_numbers import PAPER, paper_table, printed
-from benchmarks.rows_csv import from_csv, to_csv
 from deepcore.analysis.comparison import compare_rows
 from deepcore.common.checks import UsageError
 from deepcore.data import datasets
 from deepcore.data.label_noise import LabelNoise
+from deepcore.experiment.rows_csv import from_csv, to_csv
 from deepcore.training.recipes import RECIPES
 
 TINY = Grid(

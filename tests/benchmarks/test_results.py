@@ -14,11 +14,12 @@ import methods
 from benchmarks import findings, grids, head_to_head, results_tables, score_study, short_tables
 from benchmarks.forest_figure import forest_figure
 from benchmarks.grids import GRIDS, Grid, Part
-from benchmarks.published import Head, Published
+from benchmarks.published import RESULTS, Head, Published
 from benchmarks.result_figures import FIGURES, cost_figure, fraction_figure, noise_figure
 from benchmarks.score_study import Finding, first_step
 from benchmarks.study_tables import flipped_table, marked, scores_table, study_value
 from deepcore.analysis.comparison import compare_rows
+from deepcore.experiment.rows_csv import from_csv
 from deepcore.proxy.signals import Signal
 from methods.cld import CLD
 
@@ -84,13 +85,13 @@ def test_a_figure_that_was_touched_is_stale(published, tmp_path, draw_once):
     ]
 
 
-@pytest.mark.parametrize("name", ["digits", "fashion", "fashion_noise10", "fashion_noise30"])
-def test_published_grids_are_whole(published, name):
+@pytest.mark.parametrize("name", [name for name in GRIDS if (RESULTS / f"{name}.csv").exists()])
+def test_published_grids_are_whole(name):
     """Every cell of every part has its row, and nothing else is there."""
     grid = GRIDS[name]
-    head = getattr(published, name, None) or published.noise[int(name.removeprefix("fashion_noise"))]
-    have = {(r.label, r.fraction, r.seed) for r in head.rows}
-    assert len(have) == len(head.rows)
+    rows = from_csv((RESULTS / f"{name}.csv").read_text())
+    have = {(r.label, r.fraction, r.seed) for r in rows}
+    assert len(have) == len(rows)
     want = set()
     for part in grid.parts:
         for text in part.methods:
@@ -98,8 +99,14 @@ def test_published_grids_are_whole(published, name):
             fractions = part.fractions if method.uses_fraction else (None,)
             want |= {(method.label(), f, s) for f in fractions for s in range(part.seeds)}
     assert have == want
-    assert all(r.status == "ok" and r.dataset == grid.dataset for r in head.rows)
-    assert {r.label_noise.get("train", 0.0) for r in head.rows} == {grid.noise.train}
+    assert all(r.status == "ok" and r.dataset == grid.dataset for r in rows)
+    assert {r.label_noise.get("train", 0.0) for r in rows} == {grid.noise.train}
+    assert {r.label_noise.get("val", 0.0) for r in rows} == {grid.noise.val}
+    assert {r.long_tail.get("imbalance") for r in rows} == {grid.long_tail}
+
+
+def test_what_is_published_is_small():
+    assert sum(path.stat().st_size for path in RESULTS.iterdir()) < 10_000_000
 
 
 def test_a_claim_that_the_rows_do_not_support_is_refused(published):
@@ -127,16 +134,15 @@ def test_every_list_of_sentences_stops_when_its_rows_change(published):
         digits=level(published.digits),
         noise={rate: level(head) for rate, head in published.noise.items()},
     )
-    for part in (findings.highlights, findings.fashion_findings, findings.form_findings,
-                 findings.variant_findings, findings.cost_findings, findings.noise_findings,
-                 findings.digits_findings):  # fmt: skip
+    for part in (findings.fashion_findings, findings.form_findings, findings.variant_findings,
+                 findings.cost_findings, findings.noise_findings, findings.digits_findings):  # fmt: skip
         with pytest.raises(ValueError, match="do not support"):
             part(flat)
 
 
 def test_sentences_are_short(published):
-    for part in (findings.highlights, findings.fashion_findings, findings.form_findings,
-                 findings.score_findings, findings.variant_findings, findings.cost_findings,
+    for part in (findings.fashion_findings, findings.form_findings, findings.score_findings,
+                 findings.variant_findings, findings.cost_findings,
                  findings.noise_findings, findings.digits_findings):  # fmt: skip
         lines = part(published).splitlines()
         assert 3 <= len(lines) <= 6
@@ -230,8 +236,9 @@ def test_the_noise_figure_has_each_method_at_both_rates(published):
 
 
 def test_a_figure_says_its_numbers(published):
-    ours = {name: results_tables.description(drawing, published) for name, drawing in FIGURES.items()}
-    assert len(set(ours.values())) == len(FIGURES)
+    drawn = {name: drawing for name, drawing in FIGURES.items() if drawing.exists(published)}
+    ours = {name: results_tables.description(drawing, published) for name, drawing in drawn.items()}
+    assert len(set(ours.values())) == len(drawn) >= 6
     theirs = results_tables.description(FIGURES["accuracy_fashion"], changed(published))
     assert theirs != ours["accuracy_fashion"]
 

@@ -137,7 +137,7 @@ def test_what_is_wrong_is_said_once(tmp_path, flags, message):
     assert status != 0
     assert out == ""
     assert err.count(message) == 1, err
-    assert "Traceback (most recent call last)" not in err.split("ChildFailedError")[0].split("E0")[0]
+    assert 'main.py", line' not in err  # a traceback of ours; torchrun always prints its own
 
 
 @pytest.mark.slow

@@ -72,6 +72,7 @@ def test_records_are_unrounded():
     assert (a["fraction"], a["k"], a["n"], a["mean"], a["minus_random"]) == (0.1, 100, 4, 86.625, 5.0)
     assert a["minus_random_low"] < 5 < a["minus_random_high"]
     assert a["minus_random_p"] < a["minus_random_p_holm"] < 0.001
+    assert a["smallest_shown"] == compare_rows(ROWS)[0].reach[0].shown
     assert (a["best"], a["as_good_as_best"], a["verdict"], a["is_selection"]) == (
         True, False, "best, > Random", True,
     )  # fmt: skip

@@ -13,11 +13,11 @@ from small_grids import Breaks
 from tiny import images, short
 
 import methods
-from benchmarks.rows_csv import from_csv, to_csv
 from deepcore.common.checks import StoredMismatch
 from deepcore.common.progress import Progress
 from deepcore.data.label_noise import LabelNoise
 from deepcore.experiment.harness import Harness
+from deepcore.experiment.rows_csv import from_csv, to_csv
 from deepcore.experiment.spec import ExperimentSpec
 
 

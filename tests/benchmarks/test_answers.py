@@ -1,0 +1,226 @@
+"""Verdicts over data sets, and the sentences, tables and figures made from them by rule."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from rows import rows_of
+
+from benchmarks import answers, long_tables, results_tables
+from benchmarks.findings import CLD, FORMS, NO_INITIAL, ONLINE, ONLINE_INITIAL
+from benchmarks.matrix_figure import matrix_figure, matrix_values
+from benchmarks.published import Head, Published, by_title, title_of
+from benchmarks.rank_figure import rank_figure
+from benchmarks.result_figures import ranks_of
+from benchmarks.score_study import Finding
+from benchmarks.verdicts import (
+    accuracies_by_data_set,
+    cells_of,
+    columns_of,
+    count,
+    mean_difference,
+    of_label,
+    ordered,
+)
+from deepcore.analysis.critical_difference import rank_differences
+from deepcore.experiment.rows_csv import to_csv
+
+UP, SAME, DOWN = (3.0, 3.1, 2.9), (0.5, -0.5, 0.1), (-2.0, -2.1, -1.9)  # minus Random, by seed
+RANDOM = (50.0, 51.0, 52.0)
+
+
+def beside(label, differences, fraction=0.1, **fields):
+    return rows_of(
+        label, *(r + d for r, d in zip(RANDOM, differences, strict=False)), fraction=fraction, **fields
+    )
+
+
+def head(methods, fractions=(0.1,), **fields):
+    rows = []
+    for fraction in fractions:
+        rows += rows_of("Random", *RANDOM, fraction=fraction, **fields)
+        for label, differences in methods.items():
+            rows += beside(label, differences, fraction, **fields)
+    return Head.of(rows)
+
+
+FORM_ROWS = {CLD: DOWN, NO_INITIAL: SAME, ONLINE: UP, ONLINE_INITIAL: SAME}
+
+
+@pytest.fixture
+def heads():
+    """Two data sets: on the second a fraction more, and EL2N with two seeds."""
+    return {
+        "Letter": head({**FORM_ROWS, "DUAL": UP, "AUM": DOWN, "CCS": SAME, "D2": SAME, "Full@k": UP}),
+        "Spam": head(
+            {**FORM_ROWS, "DUAL": UP, "AUM": SAME, "CCS": SAME, "D2": SAME, "EL2N": UP[:2]}, (0.1, 0.3)
+        ),
+    }
+
+
+def test_cells_and_their_order(heads):
+    cells = cells_of(heads)
+    assert columns_of(cells) == [("Letter", 0.1), ("Spam", 0.1), ("Spam", 0.3)]
+    assert not of_label(cells, "EL2N")  # two seeds give no verdict
+    dual = of_label(cells, "DUAL")
+    assert (len(dual), count(dual, "above")) == (3, 3)
+    assert mean_difference(dual) == pytest.approx(3.0)
+    assert mean_difference(of_label(cells, "AUM")) == pytest.approx((-2 + 0.1 / 3) / 2)  # each data set once
+    order = ordered(cells)
+    assert set(order[:2]) == {"DUAL", ONLINE}
+    assert order[-1] == "Full@k"  # reference rows last
+    assert order.index("AUM") > order.index("CCS")
+
+
+def test_a_changed_cld_is_no_cell_of_its_own():
+    cells = cells_of({"x": head({CLD: SAME, "CLD:every=2": UP, "CLD:first=49": UP})})
+    assert {c.label for c in cells} == {CLD, "CLD:first=49"}
+
+
+def test_sentences_count_cells(heads):
+    cells = cells_of(heads)
+    text = answers.bullets(answers.answer_sentences(cells))
+    assert "2 data sets (Letter; Spam), 3 cells of a data set and a fraction, 3 seeds." in text
+    assert "DUAL in 3 of 3 (+3.0 points)" in text
+    assert f"Most often below Random: {CLD} in 3 of 3 (-2.0 points); AUM in 1 of 3 (-2.0 points)." in text
+    assert "In every cell some method is above Random." in text
+    assert "CLD as published is above Random in 0 of 3 cells, below in 3, not told apart in 0" in text
+    assert "Full@k) have a higher mean than every coreset in 0 of 1 cells" in text
+
+
+def test_a_cell_without_a_winner_is_named():
+    cells = cells_of({"Letter": head({"AUM": SAME, "EL2N": DOWN}, (0.01, 0.1))})
+    text = answers.bullets(answers.answer_sentences(cells))
+    assert "No method is above Random in any cell." in text
+    assert "In 2 of 2 cells no method is above Random: Letter at 1 and 10%." in text
+    assert "CLD as published has no rows here." in text
+
+
+def test_what_to_record_by_hand(heads):
+    cells = cells_of(heads)
+    assert answers.form_means(cells) == pytest.approx(
+        {CLD: -2.0, NO_INITIAL: 0.1 / 3, ONLINE: 3.0, ONLINE_INITIAL: 0.1 / 3}
+    )
+    assert answers.sides_of(heads, cells, ONLINE, CLD) == (3, 0, 0)
+    assert answers.sides_of(heads, cells, ONLINE_INITIAL, NO_INITIAL) == (0, 0, 3)
+    lines = answers.recording_sentences(heads, cells)
+    assert lines[0].startswith(
+        "CLD's mean is highest on the loss of each row in its own training batch (+3.0"
+    )
+    assert f"`{ONLINE}` is above `{CLD}` in 3 of 3 cells, below in 0, not told apart in 0." in lines
+    assert lines[-1].startswith("The best form by fraction. 10% kept: `CLD:record=online` (+3.0 points); 30%")
+    advice = answers.recommendation(heads, cells)
+    assert advice[0] == f"For CLD, record the loss of each row in its own training batch: `{ONLINE}`."
+    assert "DUAL" in advice[1]
+    assert "GraNd" not in advice[1]  # it reads features, too
+    assert advice[2].startswith("As published, CLD, LTC and S2L need a pass")
+
+
+def test_without_a_difference_nothing_is_recommended_for_cld():
+    level = {"Letter": head(dict.fromkeys(FORMS, SAME) | {ONLINE: (0.6, -0.5, 0.1), "AUM": UP})}
+    assert answers.recommendation(level, cells_of(level))[0].startswith("For CLD, no recording is shown")
+
+
+def test_ranks_over_data_sets_by_hand(heads):
+    accuracies = accuracies_by_data_set(heads)
+    assert "EL2N" not in accuracies  # Letter has no row of it
+    assert "Full@k" not in accuracies
+    assert accuracies["DUAL"]["Spam"] == pytest.approx(54.0)
+    three = {**heads, "Satellite": heads["Letter"]}
+    found = rank_differences(accuracies_by_data_set(three))
+    sentence = answers.rank_sentence(found)
+    assert sentence.startswith("Over 3 data sets CLD:record=online has the best average rank, 1.5 among 9")
+    assert "is not told apart from it" in sentence
+
+
+def test_the_matrix_has_a_coloured_number_for_every_cell(heads):
+    cells = cells_of(heads)
+    (ax,) = matrix_figure(cells).axes
+    texts = [text.get_text() for text in ax.texts]
+    assert len(ax.patches) == len(cells) == len(matrix_values(cells))
+    assert texts.count("+3.0") == count(of_label(cells, "DUAL"), "above") * 2 + 1  # DUAL, online, Full@k
+    assert {"Letter", "Spam"} <= set(texts)
+    assert [t.get_text() for t in ax.get_yticklabels()][-1] == "Full@k†"
+
+
+def test_the_diagram_names_every_method_with_its_rank(heads):
+    found = rank_differences(accuracies_by_data_set({**heads, "x": heads["Letter"]}))
+    (ax,) = rank_figure(found).axes
+    texts = {text.get_text() for text in ax.texts}
+    for name, rank in found.ranks.ranks.items():
+        assert f"{name} {rank:.1f}" in texts
+    assert f"critical difference {found.critical:.1f}" in texts
+
+
+def test_the_table_of_forms_by_hand(heads):
+    table = long_tables.forms_over_data(cells_of(heads))
+    assert table.headers == ("data", *FORMS)
+    assert table.rows[1] == (
+        "Spam", "-2.0 (▲0 ▼2 of 2)", "+0.0 (▲0 ▼0 of 2)", "+3.0 (▲2 ▼0 of 2)", "+0.0 (▲0 ▼0 of 2)",
+    )  # fmt: skip
+    assert table.rows[2][1] == "-2.0 (▲0 ▼3 of 3)"
+    assert "| Letter" in long_tables.seeds_over_data(heads)
+
+
+def test_effects_by_hand():
+    labels = dict.fromkeys(label for _, *pair in long_tables.PROTOCOL for label in pair)
+    effects = head({label: UP for label in labels if label != "Random"})
+    curves = [
+        Finding(seed, method, 0.1, measure, value + seed)
+        for seed in range(3)
+        for method in ("Random", "CLD")
+        for measure, value in [("last", 50.0), ("best", 50.5), ("shifted", 48.0)]
+    ]
+    published = Published(effects, effects, {}, (), effects=effects, curves=curves)
+    lines = {line[:3]: line[3] for line in long_tables.effects_table(published).rows}
+    assert lines["best test epoch, not the last", "CLD", "CLD"] == "+0.5"  # no spread, no interval
+    assert lines["ids read as rows of unsorted data", "CLD", "CLD"] == "-2.0"
+    assert lines["validation rows trained on, too", "Random+Val†", "Random"] == "+3.0 [+2.8, +3.2]"
+    without = dataclasses.replace(published, curves=())
+    assert len(long_tables.effects_table(without).rows) == len(long_tables.PROTOCOL)
+
+
+def test_flipped_labels_at_full_length_by_hand():
+    clean = {"train": 0.1, "val": 0.0, "flipped": 9, "kept": 2, "auroc": 0.1}
+    val = {"train": 0.0, "val": 0.3, "flipped": 0, "kept": 0, "auroc": None}
+    grids = by_title(
+        head({"CLD": DOWN}, dataset="FashionMNIST", k=10, label_noise=noise).rows for noise in (clean, val)
+    )
+    assert list(grids) == [
+        "Fashion-MNIST, 10% of the labels flipped",
+        "Fashion-MNIST, 30% of the validation labels flipped",
+    ]
+    table = long_tables.long_noise_table(grids)
+    assert [line for line in table.rows if line[0] == "CLD"] == [("CLD", "▼ 49.0", "20.0", "0.900", "▼ 49.0")]
+
+
+def test_titles():
+    (row,) = rows_of("CLD", 50, dataset="FashionMNIST")
+    assert title_of(row) == "Fashion-MNIST"
+    row = dataclasses.replace(row, long_tail={"imbalance": 100.0}, target_net="ConvNet")
+    assert title_of(row) == "Fashion-MNIST, long tail, ConvNet"
+
+
+def test_two_grids_of_one_title_are_one_and_a_row_counts_once():
+    rows = rows_of("CLD", 50, 51)
+    assert len(by_title([rows, [*rows, *rows_of("AUM", 1)]])["Digits"].rows) == 3
+
+
+def test_the_page_takes_the_grids_that_are_there(tmp_path):
+    """Three data sets at full length, ranks among them, from files in a folder."""
+    for name in ("fashion", "fashion_noise10", "fashion_noise30", "digits"):
+        (tmp_path / f"{name}.csv").symlink_to(results_tables.HERE / "results" / f"{name}.csv")
+    (tmp_path / "fashion_scores.csv").symlink_to(results_tables.HERE / "results" / "fashion_scores.csv")
+    labels = {**FORM_ROWS, "DUAL": UP, "LTC": SAME, "AUM": DOWN, "CCS": SAME}
+    for name in ("letter", "spam"):
+        rows = head(labels, (0.01, 0.05), dataset=f"{name}.npz").rows
+        (tmp_path / f"{name}.csv").write_text(to_csv(rows))
+    published = Published.read(tmp_path)
+    assert list(published.long) == ["Digits", "Letter", "Spam"]
+    parts = results_tables.long_parts(published)
+    assert "3 data sets (Digits; Letter; Spam), 9 cells" in parts["answer"]
+    assert "figures/ranks.png" in parts["ranks"]
+    assert "### Letter, accuracy" in parts["long_numbers"]
+    assert "fashion_long_effects" in parts["effects"]
+    assert ranks_of(published).ranks.n == 3

@@ -1,0 +1,35 @@
+"""Accuracy against epochs: rows of several lengths in one file, curves by hand."""
+
+from __future__ import annotations
+
+from rows import rows_of
+
+from benchmarks import length
+from benchmarks.length_figure import length_figure, length_sentences, length_values
+from deepcore.experiment.rows_csv import from_csv
+
+ROWS = [
+    *rows_of("Random", 50, 52, epochs=10, fraction=0.01),
+    *rows_of("Random", 60, 64, epochs=20, fraction=0.01),
+    *rows_of("Random", 70, epochs=10, fraction=0.05),
+]
+
+
+def test_curves_by_hand():
+    values = length_values(ROWS)
+    assert values["MLP", 0.01] == [(10, 51.0, 2**0.5), (20, 62.0, 8**0.5)]
+    assert values["MLP", 0.05] == [(10, 70.0, 0.0)]
+    first, second = length_sentences(ROWS)
+    assert first == "MLP, 1% kept (2 seeds), in points: 10 to 20 epochs +11.0."
+    assert "5% kept (1 seed)" in second
+    (ax,) = length_figure(ROWS).axes
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["1% kept", "5% kept"]
+
+
+def test_lengths_come_into_one_file_and_a_second_command_adds_to_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(length, "EPOCHS", (2, 3))
+    argv = ["--dataset", "Synthetic", "--save_path", str(tmp_path), "--fraction", "0.1"]
+    assert length.main([*argv, "--seeds", "0"]) == 0
+    assert length.main([*argv, "--seeds", "0", "1"]) == 0
+    rows = from_csv((tmp_path / "length.csv").read_text())
+    assert sorted((row.epochs, row.seed) for row in rows) == [(2, 0), (2, 1), (3, 0), (3, 1)]
