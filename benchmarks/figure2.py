@@ -23,10 +23,10 @@ from benchmarks.claims import Claim, Setting, Size, Verdict, main, measured, ver
 from benchmarks.gpu_hours import Load, hours_line, loads_of, stand_in
 from benchmarks.grids import GRIDS, Grid
 from benchmarks.paper_numbers import printed
-from benchmarks.rows_csv import from_csv
 from deepcore.analysis.equivalence import equivalence
 from deepcore.analysis.stats import Paired, best, paired_difference, summarise
 from deepcore.costs.formulas import FORMULAS, LATER
+from deepcore.experiment.rows_csv import from_csv
 from deepcore.report.accuracy_figure import MARKERS
 from deepcore.report.cells import percent
 from deepcore.report.cost_figure import family_colours

@@ -11,7 +11,7 @@ from image_folders import write_folder
 import methods
 from benchmarks import grids, head_to_head
 from benchmarks.grids import GRIDS, Part
-from benchmarks.rows_csv import from_csv
+from deepcore.experiment.rows_csv import from_csv
 
 
 def cifar100(folder):
