@@ -16,6 +16,7 @@ from deepcore.cli.flags import FOLDER_FLAGS, IGNORED_FLAGS, PROXY_FLAGS, RECIPE_
 from deepcore.cli.launched import check_alone, follow, is_follower, launched, parsed, team_of
 
 MOST_JOBS = 1024  # more are a slip of the finger
+MANY = 1000  # trainings whose number is said before they are planned, which takes seconds then
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -77,8 +78,11 @@ def run_with(args: argparse.Namespace, early: Any) -> int:
     folder = Path(args.save_path)
     devices = devices_of(args.gpu)
     pool, jobs = pool_and_jobs(args, early, devices)
+    spec = experiment(args, data)
+    if spec.trainings >= MANY:
+        progress.say(f"{spec.trainings:,} trainings")
     harness = Harness(
-        experiment(args, data),
+        spec,
         data,
         folder,
         device=devices[0],
@@ -186,12 +190,13 @@ def experiment(args: argparse.Namespace, data: Any) -> Any:
     """The ExperimentSpec of the flags."""
     from deepcore.common.checks import UsageError, check_choice
     from deepcore.data.label_noise import LabelNoise
-    from deepcore.experiment.spec import ExperimentSpec
+    from deepcore.experiment.spec import ExperimentSpec, check_seeds
     from deepcore.nets import networks as nets
     from deepcore.training.recipes import RECIPES
 
     if args.num_exp < 1 or args.seed < 0:
         raise UsageError("--num_exp must be at least 1 and --seed at least 0")
+    check_seeds(args.num_exp)
     for flag in ("model", "proxy_model", "recipe"):
         if getattr(args, flag) == "":
             raise UsageError(f"--{flag} is empty: give a name of --list, or leave the flag out")

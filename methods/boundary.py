@@ -15,6 +15,7 @@ from deepcore.proxy.signals import Signal
 from deepcore.scoring.input_gradients import steps_to_flip
 from deepcore.selection.method import Facts, ScoreMethod
 from deepcore.selection.samplers import Sampler, Strata
+from deepcore.selection.strata import MOST_STRATA
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,9 @@ class BoundarySetCCS(ScoreMethod):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_positive("step", self.step)
-        check_positive("cap", self.cap, whole=True)
+        check_positive("cap", self.cap, whole=True, most=MOST_STRATA - 1)
         if self.strata is not None:
-            check_positive("strata", self.strata, whole=True)
+            check_positive("strata", self.strata, whole=True, most=MOST_STRATA)
 
     @property
     def keep(self) -> str:

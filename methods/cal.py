@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from deepcore.common.checks import check_choice, check_positive
+from deepcore.common.checks import check_choice, check_device, check_positive
 from deepcore.common.resources import Memory
 from deepcore.proxy.run import ProxyRun
 from deepcore.proxy.signals import Signal
@@ -69,6 +69,7 @@ class Cal(ScoreMethod):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_positive("neighbors", self.neighbors, whole=True)
+        check_device(self.device)
         if self.graph is not None:
             check_choice("graph", self.graph, GRAPHS)
 

@@ -14,6 +14,7 @@ from deepcore.proxy.signals import Signal
 from deepcore.selection.method import Facts, ScoreMethod
 from deepcore.selection.ranking import cut_share
 from deepcore.selection.samplers import Sampler, Strata
+from deepcore.selection.strata import MOST_STRATA
 from methods.aum import AUM
 from methods.el2n import EL2N
 from methods.forgetting import Forgetting
@@ -70,7 +71,7 @@ class CCS(ScoreMethod):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_positive("strata", self.strata, whole=True)
+        check_positive("strata", self.strata, whole=True, most=MOST_STRATA)
         check_choice("difficulty", self.difficulty, _DIFFICULTIES)
         if self.beta is not None and not 0 <= self.beta < 1:
             raise UsageError(f"beta is {self.beta}: it is the share cut, at least 0 and below 1")

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from deepcore.common.checks import UsageError, check_choice, check_positive
+from deepcore.common.checks import UsageError, check_choice, check_device, check_positive
 from deepcore.common.resources import Memory
 from deepcore.proxy.run import ProxyRun
 from deepcore.proxy.signals import Signal
@@ -100,6 +100,7 @@ class D2(CoresetMethod):
         super().__post_init__()
         check_choice("difficulty", self.difficulty, _DIFFICULTIES)
         check_positive("neighbors", self.neighbors, whole=True)
+        check_device(self.device)
         check_positive("gamma", self.gamma, zero=True)
         check_choice("graph", self.graph, ("class", "global"))
         check_choice("forward", self.forward, ("sum", "product"))

@@ -13,6 +13,8 @@ from deepcore.proxy.signals import Signal
 from deepcore.scoring.epochs import first_epochs, mean_over_epochs, reduced
 from deepcore.selection.method import Facts, ScoreMethod
 
+MOST_REPEATS = 1000
+
 
 @dataclass(frozen=True)
 class EL2N(ScoreMethod):
@@ -58,7 +60,7 @@ class EL2N(ScoreMethod):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_positive("epochs", self.epochs, whole=True)
-        check_positive("repeats", self.repeats, whole=True)
+        check_positive("repeats", self.repeats, whole=True, most=MOST_REPEATS)
         if self.at is not None:
             check_positive("at", self.at, whole=True)
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from deepcore.common.checks import UsageError, check_choice, check_positive
+from deepcore.common.checks import UsageError, check_choice, check_device, check_positive
 from deepcore.common.resources import Memory
 from deepcore.common.threads import threads_for
 from deepcore.proxy.run import ProxyRun
@@ -83,6 +83,7 @@ class Glister(CoresetMethod):
         check_positive("eta", self.eta)
         check_choice("step", self.step, ("mean", "sum"))
         check_positive("picks_per_refresh", self.picks_per_refresh, whole=True)
+        check_device(self.device)
 
     @property
     def needs(self) -> frozenset[Signal]:

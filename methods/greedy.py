@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from deepcore.common.checks import check_device
 from deepcore.common.resources import Memory
 from deepcore.proxy.run import ProxyRun
 from deepcore.proxy.signals import Signal
@@ -45,6 +46,10 @@ class GreedyMethod(CoresetMethod):
     """
 
     device: str | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_device(self.device)
 
     @property
     def needs(self) -> frozenset[Signal]:

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from deepcore.common.checks import check_choice, check_positive
+from deepcore.common.checks import check_choice, check_device, check_positive
 from deepcore.common.resources import Memory
 from deepcore.proxy.run import ProxyRun
 from deepcore.proxy.signals import Signal
@@ -95,6 +95,7 @@ class InfoMax(CoresetMethod):
         check_choice("of", self.of, _SCORES)
         check_positive("weight", self.weight, zero=True)
         check_positive("neighbors", self.neighbors, whole=True)
+        check_device(self.device)
 
     @property
     def needs(self) -> frozenset[Signal]:

@@ -15,6 +15,8 @@ from deepcore.proxy.signals import Signal
 from deepcore.scoring.input_gradients import curvature
 from deepcore.selection.method import Facts, ScoreMethod
 
+MOST_PROBES = 10_000  # each costs a backward pass of every candidate
+
 
 @dataclass(frozen=True)
 class SloCurv(ScoreMethod):
@@ -58,7 +60,7 @@ class SloCurv(ScoreMethod):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_positive("probes", self.probes, whole=True)
+        check_positive("probes", self.probes, whole=True, most=MOST_PROBES)
         check_positive("h", self.h)
 
     @property

@@ -127,9 +127,14 @@ def test_flags_that_a_page_names_exist(page):
             "--resnet",
             "--all",
             "--methods",
+            "--quick",
+            "--full",
             "--net",
             "--rows",
             "--seeds",
+            "--minutes",
+            "--only",
+            "--cases",
         ),  # other scripts
         *("--standalone", "--nproc_per_node"),  # of torchrun
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import NoReturn
+from typing import Any, NoReturn
 
 IGNORED_FLAGS = {  # DeepCore's flags that mean nothing here, and why
     "test_interval": "the test set is read once, after the last step",
@@ -48,7 +48,28 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the message and where help is."""
-        self.exit(2, f"error: {message} (--help lists every flag)\n")
+        from deepcore.common.checks import shortened
+
+        self.exit(2, f"error: {shortened(message)} (--help lists every flag)\n")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """argparse's, but `--flag=--` gives no value and is refused; argparse makes it an empty list."""
+        found, rest = super().parse_known_args(args, namespace)
+        for name, value in vars(found).items():
+            if value == [] and value is not self.get_default(name):
+                self.error(f"argument --{name}: -- is no value")
+        return found, rest
+
+
+def whole(text: str) -> int:
+    """A whole number of at most 64 bits."""
+    try:
+        number = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"invalid int value: {text!r}") from None
+    if not -(2**63) <= number < 2**63:
+        raise argparse.ArgumentTypeError(f"{text} is beyond 64 bits")
+    return number
 
 
 def yes_or_no(text: str) -> bool:
@@ -83,19 +104,19 @@ def _data(p: Parser) -> None:
     add(
         "--workers",
         "-j",
-        type=int,
+        type=whole,
         metavar="N",
         help="processes that read image folders (default: CPUs, up to 8)",
     )
     add(
         "--image_size",
-        type=int,
+        type=whole,
         metavar="PX",
         help="side of the crops of image folders (default 224; Tiny: 64)",
     )
     add(
         "--resize",
-        type=int,
+        type=whole,
         metavar="PX",
         help="shorter side before the central crop (default 256; Tiny: 64)",
     )
@@ -172,18 +193,18 @@ def _compared(p: Parser) -> None:
         choices=("online", "post_epoch"),
         help="recording for all methods (default: each one's published)",
     )
-    add("--num_exp", type=int, default=5, metavar="N", help="independent seeds (default 5)")
-    add("--seed", type=int, default=0, metavar="S", help="experiment e has seed S + e (default 0)")
+    add("--num_exp", type=whole, default=5, metavar="N", help="independent seeds (default 5)")
+    add("--seed", type=whole, default=0, metavar="S", help="experiment e has seed S + e (default 0)")
 
 
 def _recipe(p: Parser) -> None:
     """Of target and proxy."""
     add = p.add_argument_group("recipe (defaults: the data set's)").add_argument
     add("--recipe", metavar="NAME", help="a named recipe of --list to start from")
-    add("--epochs", type=int, metavar="N", help="epochs of target and proxy; milestones scale with them")
-    add("--steps", type=int, metavar="N", help="length of the target in steps instead")
-    add("--batch", "-b", "--batch-size", type=int, metavar="N", help="batch of target and proxy")
-    add("--train_batch", "-tb", type=int, metavar="N", help="batch of the target (default --batch)")
+    add("--epochs", type=whole, metavar="N", help="epochs of target and proxy; milestones scale with them")
+    add("--steps", type=whole, metavar="N", help="length of the target in steps instead")
+    add("--batch", "-b", "--batch-size", type=whole, metavar="N", help="batch of target and proxy")
+    add("--train_batch", "-tb", type=whole, metavar="N", help="batch of the target (default --batch)")
     add("--optimizer", metavar="NAME", help="SGD, Adam or AdamW")
     add("--lr", type=float, metavar="X", help="initial learning rate")
     add("--min_lr", type=float, metavar="X", help="last learning rate of the cosine and one-cycle schedules")
@@ -194,7 +215,7 @@ def _recipe(p: Parser) -> None:
         "--scheduler", metavar="NAME", help="MultiStepLR, CosineAnnealingLR, OneCycleLR, StepLR or ConstantLR"
     )
     add("--gamma", type=float, metavar="X", help="factor of a MultiStepLR or StepLR decay")
-    add("--step_size", type=int, metavar="N", help="epochs between StepLR's decays")
+    add("--step_size", type=whole, metavar="N", help="epochs between StepLR's decays")
     add("--augment", type=yes_or_no, metavar="BOOL", help="use the data set's augmentation")
     add(
         "--precision",
@@ -207,8 +228,8 @@ def _recipe(p: Parser) -> None:
 def _proxy(p: Parser) -> None:
     """Where the proxy differs from the target."""
     add = p.add_argument_group("proxy run (defaults: the target's recipe)").add_argument
-    add("--selection_epochs", "-se", type=int, metavar="N", help="epochs of the proxy")
-    add("--selection_batch", "-sb", type=int, metavar="N", help="batch of the proxy")
+    add("--selection_epochs", "-se", type=whole, metavar="N", help="epochs of the proxy")
+    add("--selection_batch", "-sb", type=whole, metavar="N", help="batch of the proxy")
     add("--selection_lr", "-slr", type=float, metavar="X", help="learning rate of the proxy")
     add("--selection_momentum", "-sm", type=float, metavar="X", help="momentum of the proxy")
     add("--selection_weight_decay", "-swd", type=float, metavar="X", help="weight decay of the proxy")
@@ -245,7 +266,12 @@ def _output(p: Parser) -> None:
         help="write report.html, tables/ and figures/ into --save_path (default true)",
     )
     add(
-        "--print_freq", "-p", type=int, default=0, metavar="N", help="a line every N epochs (default 0: none)"
+        "--print_freq",
+        "-p",
+        type=whole,
+        default=0,
+        metavar="N",
+        help="a line every N epochs (default 0: none)",
     )
     add(
         "--show",
@@ -273,21 +299,21 @@ def _machine(p: Parser) -> None:
     add(
         "--gpu",
         nargs="+",
-        type=int,
+        type=whole,
         metavar="ID",
         help="CUDA device, or several for a job on each (default 0 where there is one, else the CPU; "
         "-1 is the CPU)",
     )
     add(
         "--jobs",
-        type=int,
+        type=whole,
         metavar="N",
         help="trainings side by side, each in a process of its own (default: as many as pay on this machine; "
         "1: none); the rows do not depend on it",
     )
     add(
         "--jobs_per_gpu",
-        type=int,
+        type=whole,
         default=1,
         metavar="N",
         help="jobs on each CUDA device, for small networks (default 1)",

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deepcore.cli.flags import whole
 from deepcore.cli.log_flags import add_log_flags, read
 
 if TYPE_CHECKING:
@@ -31,9 +32,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help='NAME or "NAME:field=value,..."; several give their overlap (default CLD)',
     )
     add("--fraction", type=float, metavar="F", help="fraction kept, in (0, 1] (default 0.1)")
-    add("--size", type=int, metavar="K", help="rows kept instead")
-    add("--per_class", type=int, metavar="K", help="rows kept of each class instead")
-    add("--seed", type=int, default=0, metavar="S", help="of methods that draw (default 0)")
+    add("--size", type=whole, metavar="K", help="rows kept instead")
+    add("--per_class", type=whole, metavar="K", help="rows kept of each class instead")
+    add("--seed", type=whole, default=0, metavar="S", help="of methods that draw (default 0)")
     out = parser.add_argument_group("output").add_argument
     out(
         "--out",

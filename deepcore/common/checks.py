@@ -7,16 +7,40 @@ line prints it without a traceback. `UsageError` means that the call itself is w
 from __future__ import annotations
 
 import difflib
-import math
 import os
+import re
+import sys
 from collections.abc import Iterable
 from typing import BinaryIO
 
 import numpy as np
 
+MOST = 2**53  # whole numbers up to here are numbers of 64 bits of any kind
+MOST_CLASSES = 10**7  # each takes memory; more are a stray number
+LONGEST = 300  # letters of a path or a quoted text that a message gives whole
+LONGEST_MESSAGE = 3000  # letters: room for two specifications
+
+
+def shortened(message: str) -> str:
+    """`message` with the middle of words and of quoted texts of more than LONGEST letters left out, and its
+    own beyond LONGEST_MESSAGE."""
+    message = re.sub(
+        rf"(?<!\w)'[^']{{{LONGEST},}}'(?!\w)|\S{{{LONGEST},}}",
+        lambda long: _without_middle(long[0], 200, 50),
+        message,
+    )
+    return _without_middle(message, 2000, 900) if len(message) > LONGEST_MESSAGE else message
+
+
+def _without_middle(text: str, first: int, last: int) -> str:
+    return f"{text[:first]}[... {len(text) - first - last:,} letters ...]{text[-last:]}"
+
 
 class DeepcoreError(Exception):
-    """Base of all errors that are shown to the user as one sentence."""
+    """Base of all errors that are shown to the user as one sentence; what is long in it is shortened."""
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(shortened(str(message)))
 
 
 class UsageError(DeepcoreError, ValueError):
@@ -38,7 +62,7 @@ class Diverged(DeepcoreError):
 def check_fraction(fraction: float) -> float:
     """The fraction kept, in (0, 1]; raises UsageError otherwise."""
     number = isinstance(fraction, (int, float, np.integer, np.floating)) and not isinstance(fraction, bool)
-    if not (number and math.isfinite(fraction) and 0 < fraction <= 1):
+    if not (number and 0 < fraction <= 1):
         shown = fraction if number else repr(fraction)
         raise UsageError(
             f"fraction is {shown}: it is the fraction kept, above 0 and at most 1 (0.1 keeps 10%)"
@@ -46,21 +70,42 @@ def check_fraction(fraction: float) -> float:
     return float(fraction)
 
 
-def check_positive(name: str, value: float, *, zero: bool = False, whole: bool = False) -> None:
-    """Check that `value` is a finite number above 0 (at least 0 with `zero`), an integer with `whole`."""
+def check_positive(
+    name: str, value: float, *, zero: bool = False, whole: bool = False, most: int = MOST
+) -> None:
+    """Check that `value` is a finite number above 0 (at least 0 with `zero`); with `whole` an integer of at
+    most `most`."""
     kind = "a whole number" if whole else "a number"
-    least = "at least 0" if zero else "above 0"
+    bounds = "at least 0" if zero else "above 0"
     number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if number and whole and int(value) != value:
+    number = number and abs(value) <= sys.float_info.max
+    if number and whole and value > most:
+        bounds += f" and at most {most:,}"
         number = False
-    if not number or not math.isfinite(value) or value < 0 or (value == 0 and not zero):
-        raise UsageError(f"{name} is {value!r}: it must be {kind} {least}")
+    if not number or (whole and int(value) != value) or value < 0 or (value == 0 and not zero):
+        raise UsageError(f"{name} is {value!r}: it must be {kind} {bounds}")
+
+
+def check_device(name: str | None) -> None:
+    """Check that torch can compute on the device of this name here; None is any."""
+    if name is None:
+        return
+    import torch
+
+    cuda = torch.cuda.device_count()
+    valid = ["cpu", *(["cuda", *(f"cuda:{i}" for i in range(cuda))] if cuda else [])]
+    if torch.backends.mps.is_available():
+        valid.append("mps")
+    if name not in valid:
+        raise UsageError(
+            f"device is {name!r}: here it can be {', '.join(valid)}; left out, it is that of --gpu"
+        )
 
 
 def check_choice(what: str, value: str, choices: Iterable[str]) -> str:
     """Check that `value` is one of `choices`; the error lists them and suggests the nearest one."""
     choices = list(choices)
-    if value in choices:
+    if isinstance(value, str) and value in choices:
         return value
     lowered = {choice.lower(): choice for choice in choices}
     near = difflib.get_close_matches(str(value).lower(), lowered, n=1)
@@ -70,6 +115,8 @@ def check_choice(what: str, value: str, choices: Iterable[str]) -> str:
 
 def check_labels(labels: np.ndarray, num_classes: int | None, where: str) -> np.ndarray:
     """Labels as (N,) int64 in 0..C-1; raises UsageError naming `where` and the offending values."""
+    if num_classes is not None:
+        check_positive(f"{where}: num_classes", num_classes, whole=True, most=MOST_CLASSES)
     labels = np.asarray(labels)
     if labels.ndim != 1 or labels.size == 0:
         raise UsageError(f"{where}: labels have shape {labels.shape}; expected a non-empty vector (N,)")

@@ -13,7 +13,7 @@ def exit_status(work: Callable[[], int], folder: str | None) -> int:
     2 means bad input or a failing disk, 130 Ctrl-C, 141 a closed output pipe. The message names `folder`,
     where finished work is kept; None where a command keeps nothing.
     """
-    from deepcore.common.checks import DeepcoreError
+    from deepcore.common.checks import DeepcoreError, shortened
 
     try:
         status = work()
@@ -25,7 +25,7 @@ def exit_status(work: Callable[[], int], folder: str | None) -> int:
     except DeepcoreError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
     except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
+        where = f" ({shortened(str(error.filename))})" if error.filename else ""
         kept = f"; finished rows are kept in {folder}" if folder else ""
         print(f"error: {error.strerror or error}{where}{kept}", file=sys.stderr)
     except KeyboardInterrupt:

@@ -61,10 +61,10 @@ def load(
     Raises:
         UsageError: unknown name (the valid ones are listed), files missing or damaged.
     """
-    if name.endswith(".npz"):
-        return npz(Path(name))
-    loader = DATASETS[check_choice("data set", name, [*DATASETS, "PATH.npz"])]
     if cache == "":
         raise UsageError("--cache is empty: name a folder for the resized pictures")
     folder = None if cache is None else Path(cache)
-    return loader(Source(Path(data_path), download, workers, image_size, resize, folder))
+    source = Source(Path(data_path), download, workers, image_size, resize, folder)
+    if name.endswith(".npz"):
+        return npz(Path(name))
+    return DATASETS[check_choice("data set", name, [*DATASETS, "PATH.npz"])](source)

@@ -15,6 +15,8 @@ from deepcore.common.checks import check_positive
 if TYPE_CHECKING:
     from deepcore.data.cache import PictureCache
 
+MOST_WORKERS, MOST_PIXELS = 1024, 1 << 14  # more are a slip of the finger
+
 
 class Rows(Protocol):
     """One part (train or test) of a data set. Row ids are positions in it and never change.
@@ -73,10 +75,10 @@ class Source:
 
     def __post_init__(self) -> None:
         if self.workers is not None:
-            check_positive("workers", self.workers, zero=True, whole=True)
+            check_positive("workers", self.workers, zero=True, whole=True, most=MOST_WORKERS)
         for name in ("image_size", "resize"):
             if getattr(self, name) is not None:
-                check_positive(name, getattr(self, name), whole=True)
+                check_positive(name, getattr(self, name), whole=True, most=MOST_PIXELS)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from deepcore.common.units import size
 from deepcore.data.cache import PictureCache
 from deepcore.data.record import LabeledData
 from deepcore.experiment.harness import Harness
-from deepcore.experiment.plan import Cell, Plan
+from deepcore.experiment.plan import Cell, Plan, ProxyTask
 from deepcore.experiment.preflight import ProxyState, needs, proxy_states
 from deepcore.experiment.tail_record import tail_line, tail_record
 from deepcore.nets import networks as nets
@@ -59,7 +59,7 @@ def describe(harness: Harness) -> list[str]:
             step, row = timed(spec.proxy_net, spec.proxy, len(proxy.task.split.train))
             seconds += run.steps * step + run.sweeps * row
             disk += proxy.disk
-    by_size = Counter((cell.net, *_size_and_schedule(plan, cell)) for cell in pending)
+    by_size = Counter((cell.net, *size_and_schedule(plan, cell)) for cell in pending)
     for (net, rows, schedule), count in by_size.items():
         trainings = f"{count} target training" + ("s" if count > 1 else "")
         epochs, batch = schedule.epochs_over(rows, spec.target.batch), spec.target.batch
@@ -97,19 +97,26 @@ class _Proxy(NamedTuple):
 def _proxy(proxy: ProxyState) -> _Proxy:
     """The proxy run of a seed, one of its short repeats, or one that a method asks for itself."""
     task, split = proxy.task, proxy.task.split
-    spec, recording = task.spec, task.recording
+    spec = task.spec
     n, q = len(split.train), len(split.val)
     steps = spec.epochs * Schedule.of(n, spec.train).per_epoch
     line = (
         f"seed {task.seed}: {task.title} {spec.net} {proxy.state}: {spec.epochs} epochs, {steps:,} steps of "
         f"{spec.train.batch}, {n:,} candidates, {q:,} validation rows"
     )
-    sweeps = recording.initial + (spec.epochs if recording.post_epoch else bool(recording.final_arrays))
-    passes = sweeps * n + (recording.rows(spec.epochs) * q if recording.val else 0) + len(split.rest)
-    return _Proxy(line, steps, passes)
+    return _Proxy(line, steps, proxy_passes(task)[1])
 
 
-def _size_and_schedule(plan: Plan, cell: Cell) -> tuple[int, Schedule]:
+def proxy_passes(task: ProxyTask) -> tuple[int, int]:
+    """Examples that a proxy run passes through its network: in training, and forward alone to record."""
+    split, epochs, recording = task.split, task.spec.epochs, task.recording
+    n, q = len(split.train), len(split.val)
+    sweeps = recording.initial + (epochs if recording.post_epoch else bool(recording.final_arrays))
+    recorded = sweeps * n + (recording.rows(epochs) * q if recording.val else 0) + len(split.rest)
+    return epochs * n, recorded
+
+
+def size_and_schedule(plan: Plan, cell: Cell) -> tuple[int, Schedule]:
     """Rows of an epoch and length of a cell's target training. A method that reads the proxy run is taken to
     fill its budget. UsageError for a subset (file) that does not fit the data."""
     method, target = cell.method, plan.spec.target

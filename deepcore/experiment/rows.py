@@ -10,8 +10,11 @@ from typing import Any
 
 from deepcore.common.checks import StoredMismatch
 from deepcore.common.files import read_json, write_json
+from deepcore.common.identity import fingerprint
+from deepcore.experiment.row_check import changed_field, wrong_field
 
 SCHEMA = 1
+CHECKSUM = "checksum"  # of a whole row, in the provenance of its file; older files have none
 LATER = {"label_noise", "long_tail"}  # fields that older rows of this schema lack: their defaults hold
 
 
@@ -81,8 +84,8 @@ class ResultRow:
     batch: int = 0
     n_test: int = 0
     proxy_run: str | None = None
-    recorded: dict[str, int | bool] = field(default_factory=dict)
-    reads: dict[str, int | bool] = field(default_factory=dict)
+    recorded: dict[str, int | bool | str] = field(default_factory=dict)
+    reads: dict[str, int | bool | str] = field(default_factory=dict)
     repeats: dict[str, int] = field(default_factory=dict)
     accuracy: float | None = None
     class_accuracy: list[float | None] = field(default_factory=list)
@@ -132,6 +135,12 @@ class RowStore:
                 f"the result row {path} is damaged (it is of fingerprint {stored.fingerprint}); delete it "
                 "and run the command again"
             )
+        if other := changed_field(stored, row):
+            raise StoredMismatch(
+                f"the result row {path} was changed, or comes from elsewhere: its {other} is "
+                f"{getattr(stored, other)!r} where {getattr(row, other)!r} belongs; move it away and run the "
+                "command again"
+            )
         return dataclasses.replace(stored, label=row.label) if stored.status == "ok" else None
 
     def error(self, row: ResultRow) -> str:
@@ -141,8 +150,10 @@ class RowStore:
 
     def save(self, row: ResultRow) -> None:
         """Write or replace the row's file."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_json(self.path(row), dataclasses.asdict(row))
+        self.folder.mkdir(exist_ok=True)  # not its parents: where they are gone, so are this row's selections
+        value = dataclasses.asdict(row)
+        value["provenance"][CHECKSUM] = fingerprint(value)
+        write_json(self.path(row), value)
 
     def all(self) -> list[ResultRow]:
         """Every stored row, by file name."""
@@ -160,32 +171,20 @@ def read_row(path: Path) -> ResultRow:
             odd = ", ".join(sorted(names ^ (set(value) | LATER)))
             what = f"lacks, or has beyond what this version reads, {odd}"
         raise StoredMismatch(f"the result row {path} {what}: move it away, or give another --save_path")
+    written = value["provenance"].pop(CHECKSUM, None) if isinstance(value["provenance"], dict) else None
+    if written is not None and written != fingerprint(value):  # of the fields that it was written with
+        raise StoredMismatch(
+            f"the result row {path} is damaged, or was changed after it was written; delete it and run the "
+            "command again"
+        )
     row = ResultRow(**value)
-    wrong = _wrong_field(row)
+    wrong = wrong_field(row)
     if wrong:
         raise StoredMismatch(
             f"the result row {path} is damaged ({wrong} is {value[wrong]!r}); delete it and run the command "
             "again"
         )
     return row
-
-
-def _wrong_field(row: ResultRow) -> str | None:
-    """The first field with an invalid value, among those that tables use; None if all are valid."""
-
-    def is_share(value: Any) -> bool:
-        return isinstance(value, (int, float)) and 0 <= value <= 1
-
-    done = row.status == "ok"
-    valid = {
-        "status": row.status in ("ok", "failed"),
-        "accuracy": is_share(row.accuracy) if done else row.accuracy is None,
-        "class_accuracy": isinstance(row.class_accuracy, list)
-        and all(a is None or is_share(a) for a in row.class_accuracy),
-        "k": isinstance(row.k, int) and row.k >= int(done),
-        "error": isinstance(row.error, str),
-    }
-    return next((name for name, holds in valid.items() if not holds), None)
 
 
 def to_json(rows: list[ResultRow]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from deepcore.common.meter import Meter
 from deepcore.common.progress import Progress
 from deepcore.experiment.plan import Plan, ProxyTask, Runtime, Which, runs_read
-from deepcore.proxy.engine import load_named, obtain_proxy, restore_network
+from deepcore.proxy.engine import check_rows, load_named, obtain_proxy, restore_network
 from deepcore.proxy.recording import Recording
 from deepcore.proxy.run import ProxyRun
 from deepcore.proxy.use import ProxyUse
@@ -82,12 +82,14 @@ def proxy_run(
     plan: Plan, runtime: Runtime, progress: Progress, task: ProxyTask, *, overlapped: bool = False
 ) -> ProxyRun:
     """A proxy run of the plan: stored, or trained now."""
+    of_seed = plan.seeds[task.seed]
     if runtime.proxy_folder is not None and task.is_shared:
         folder = Path(runtime.proxy_folder.replace("{seed}", str(task.seed)))
-        return load_named(folder, task.spec, task.recording)
-    of_seed = plan.seeds[task.seed]
+        run = load_named(folder, task.spec, task.recording)
+        check_rows(run, task.split, of_seed.data.train.labels)
+        return run
     with progress.bar(task.spec.epochs, f"seed {task.seed}: {task.title} epochs") as step:
-        return obtain_proxy(
+        run = obtain_proxy(
             runtime.folder / "proxies",
             of_seed.data,
             task.split,
@@ -99,6 +101,8 @@ def proxy_run(
             compiled=runtime.compiled,
             overlapped=overlapped,
         )
+    check_rows(run, task.split, of_seed.data.train.labels)
+    return run
 
 
 def proxy_costs(run: ProxyRun, repeat_epochs: int) -> dict[str, dict[str, Any]]:

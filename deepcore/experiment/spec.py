@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 CLEAN = LabelNoise()
+MOST_SEEDS, MOST_TRAININGS = 10_000, 100_000  # more are a slip of the finger
 
 
 @dataclass(frozen=True)
@@ -55,3 +56,25 @@ class ExperimentSpec:
         if not 0 < self.val_fraction < 1:
             raise UsageError(f"val_fraction is {self.val_fraction}: it must be in (0, 1)")
         check_imbalance(self.long_tail)
+        check_seeds(len(self.seeds))
+        if self.trainings > MOST_TRAININGS:
+            raise UsageError(
+                f"this asks for {self.trainings:,} trainings ({len(self.seeds):,} seeds, "
+                f"{len(self.methods):,} methods, {len(self.fractions):,} fractions, {len(self.nets):,} "
+                f"networks, and proxy runs): at most {MOST_TRAININGS:,} are planned; divide it over several "
+                "commands"
+            )
+
+    @property
+    def trainings(self) -> int:
+        """Targets, and proxy runs with their repeats."""
+        targets = sum(len(self.fractions) if method.uses_fraction else 1 for method in self.methods)
+        own = {method.own_run for method in self.methods} - {None}
+        proxies = max(method.repeats_needed if method.needs else 0 for method in self.methods) + len(own)
+        return len(self.seeds) * (targets * len(self.nets) + proxies)
+
+
+def check_seeds(count: int) -> None:
+    """Raise UsageError for more seeds than anyone can mean, before they are listed."""
+    if count > MOST_SEEDS:
+        raise UsageError(f"num_exp is {count:,}: each is a seed of its own; at most {MOST_SEEDS:,} are run")

@@ -69,9 +69,11 @@ class Batches:
                     f"{self.what}: {name} of shape {tuple(np.shape(values))} for {count} losses or logits"
                 )
         if logits is None:
-            self._check_same({Signal.LOSS, *_named(signals, self.what)})
-            for signal, values in {Signal.LOSS: losses, **_named(signals, self.what)}.items():
-                self.values.setdefault(signal, []).append(_per_sample(values, count, self.what, signal))
+            given = {Signal.LOSS: losses, **_named(signals, self.what)}
+            self._check_same(set(given))
+            taken = {signal: _per_sample(v, count, self.what, signal) for signal, v in given.items()}
+            for signal, values in taken.items():  # all of a batch, or nothing of it
+                self.values.setdefault(signal, []).append(values)
         else:
             self._check_same(set(OF_LOGITS))
             self._add_logits(ids, logits, labels)
@@ -80,13 +82,19 @@ class Batches:
         return count
 
     def _add_logits(self, ids: Any, logits: Any, labels: Any) -> None:
-        z = torch.as_tensor(_copied(logits))
-        if labels is None and self.labels_of is None:
+        z = torch.as_tensor(_numbers(logits, f"{self.what}: logits"))
+        if labels is None and (self.labels_of is None or ids is None):
             raise UsageError(
                 f"{self.what}: logits need labels: give labels=... here, or make the recorder with labels"
             )
+        if self.classes not in (0, z.shape[1]):
+            raise UsageError(f"{self.what}: logits of {z.shape[1]} classes after those of {self.classes}")
+        y = (
+            self.labels_of(ids)
+            if labels is None
+            else torch.as_tensor(_numbers(labels, f"{self.what}: labels"))
+        )
         self.classes = z.shape[1]
-        y = self.labels_of(ids) if labels is None else torch.as_tensor(labels)
         self._logits.append((z, y.to(z.device, torch.int64)))
         self._held += z.numel()
         for signal in OF_LOGITS:  # known from the first batch on
@@ -140,8 +148,17 @@ def _copied(values: Any) -> Any:
     return array.astype(np.str_) if array.dtype.kind == "O" and is_text(array) else array
 
 
-def _per_sample(values: Any, count: int, what: str, signal: Signal) -> Any:
+def _numbers(values: Any, what: str) -> Any:
+    """A copy, which holds real numbers."""
     values = _copied(values)
+    text = not isinstance(values, torch.Tensor) and values.dtype.kind not in "fiub"
+    if text or (isinstance(values, torch.Tensor) and values.is_complex()):
+        raise UsageError(f"{what} hold {values.dtype} values: expected numbers")
+    return values
+
+
+def _per_sample(values: Any, count: int, what: str, signal: Signal) -> Any:
+    values = _numbers(values, f"{what}: values of {signal.value}")
     if tuple(values.shape) != (count,):
         raise UsageError(f"{what}: {signal.value} has shape {tuple(values.shape)} for {count} losses")
     return values

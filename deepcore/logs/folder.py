@@ -21,9 +21,37 @@ import numpy as np
 from deepcore.common.checks import UsageError
 from deepcore.common.files import write_bytes, write_npz
 from deepcore.logs.arrays import mapped, npz_arrays
+from deepcore.proxy.signals import Signal
 
 FORMAT = 2
 HEAD = "log.json"
+
+
+def _wrong_fact(head: dict[str, Any]) -> str | None:
+    """The first entry of log.json that is missing or none that a recorder writes; None if all are."""
+
+    def names(value: Any) -> bool:
+        return isinstance(value, list) and all(
+            isinstance(name, str) and name.isidentifier() for name in value
+        )
+
+    def counts(value: Any) -> bool:
+        return isinstance(value, list) and all(
+            isinstance(pair, list) and len(pair) == 2 and all(type(n) is int and n >= 0 for n in pair)
+            for pair in value
+        )
+
+    valid = {
+        "epochs": head["epochs"] >= 0,
+        "mode": head.get("mode", "log") in ("log", "one_pass"),
+        "has_initial": isinstance(head.get("has_initial"), bool),
+        "missing": head.get("missing") in ("error", "nan"),
+        "repeated": head.get("repeated", "error") in ("error", "last"),
+        "counts": counts(head.get("counts", [])),
+        "signals": names(head.get("signals")) and {*head["signals"]} <= {s.value for s in Signal},
+        "arrays": names(head.get("arrays", [])),
+    }
+    return next((name for name, holds in valid.items() if not holds), None)
 
 
 class LogFolder:
@@ -56,6 +84,12 @@ class LogFolder:
             ) from None
         if not isinstance(head, dict) or head.get("format") != FORMAT or type(head.get("epochs")) is not int:
             raise UsageError(f"{where}: not written by LossRecorder, or in another format than {FORMAT}")
+        wrong = _wrong_fact(head)
+        if wrong:
+            raise UsageError(
+                f"{where}: {wrong} is {head.get(wrong)!r}: it was changed after LossRecorder wrote it, or is "
+                "damaged"
+            )
         self.epochs = head.pop("epochs")
         head.pop("format")
         self.facts = head

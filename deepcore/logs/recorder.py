@@ -163,7 +163,7 @@ class LossRecorder:
                 example is named, and the epoch stays open.
         """
         row = self._part.close(self._batches, self.epoch, needs_ids=True)
-        if row is None:
+        if row is None or not len(row.columns):
             raise UsageError(f"epoch {self.epoch}: no losses were logged: call log for each batch")
         val = self._closed_val()
         self._keeper.keep(row, val, self._part.classes)

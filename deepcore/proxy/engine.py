@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from deepcore.common.checks import Diverged, MissingSignal, StoredMismatch
@@ -149,6 +150,23 @@ def load_named(folder: Path, spec: ProxySpec, recording: Recording) -> ProxyRun:
     if not (store.is_done or store.has_diverged):
         raise StoredMismatch(f"the proxy run {folder} is unfinished; run its own command again to finish it")
     return store.load()
+
+
+def check_rows(run: ProxyRun, split: Split, labels: np.ndarray) -> None:
+    """The rows of a stored run are those of `split` with these `labels` (of all rows); StoredMismatch names
+    what differs."""
+    for what, held, wanted in (
+        ("candidates", run.ids, split.train),
+        ("labels", run.labels, labels[split.train]),
+        ("validation rows", run.val_ids, split.val),
+        ("validation labels", run.val_labels, labels[split.val]),
+        ("further candidates", run.rest_ids, split.rest),
+    ):
+        if not np.array_equal(held, wanted):
+            raise StoredMismatch(
+                f"the proxy run {run.folder} was changed, or comes from elsewhere: its {what} are not those "
+                "of this command's split; move the folder away and run the command again"
+            )
 
 
 def _train_into(

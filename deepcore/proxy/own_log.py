@@ -96,7 +96,7 @@ def numbered_labels(
             "the labels are text in one of train_labels and val_labels and numbers in the other: give both "
             "in one form"
         )
-    rows = sum(map(len, parts.values()))
+    rows = sum(part.size for part in parts.values())
     checked = [check_label_range(check_labels(p, None, where), rows, where) for where, p in parts.items()]
     return checked[0], checked[1] if val_labels is not None else None, ()
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -27,11 +28,18 @@ import torch
 
 from deepcore.common.checks import Diverged, StoredMismatch, first_line, read_npz
 from deepcore.common.files import read_json, write_json, write_npz
+from deepcore.common.identity import fingerprint
 from deepcore.data.split import Split
 from deepcore.nets.net import Net
 from deepcore.proxy.recording import Recording
 from deepcore.proxy.run import ProxyRun
 from deepcore.proxy.signals import Signal
+
+COSTS = {  # of a finished run, and what each part has at least
+    "passes": {"train", "record", "validation"},
+    "seconds": {"train", "record"},
+    "flops_per_example": {"forward", "backward"},
+}
 
 
 @dataclass(frozen=True)
@@ -59,8 +67,15 @@ class ProxyStore:
         """The run's specification; StoredMismatch when unreadable."""
         remedy = "delete its folder and run the command again"
         spec = read_json(self.folder / "spec.json", "the specification of a proxy run", remedy)
-        if not isinstance(spec, dict) or not {"identity", "recording"} <= spec.keys():
+        if not _is_spec(spec):
             raise StoredMismatch(f"{self.folder / 'spec.json'} is not of a proxy run; delete the folder")
+        named = re.search("-([0-9a-f]{16})$", self.folder.name)
+        if named and named[1] != fingerprint(spec):
+            raise StoredMismatch(
+                f"{self.folder / 'spec.json'} was changed, or comes from elsewhere: its fingerprint is "
+                f"{fingerprint(spec)}, that of the folder's name {named[1]}; delete the folder and run the "
+                "command again"
+            )
         return spec
 
     def create(
@@ -74,7 +89,8 @@ class ProxyStore:
         """
         if self.is_done or self.has_diverged:
             raise self._damaged("spec.json is missing, or another run's")
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.parent.mkdir(exist_ok=True)
+        self.folder.mkdir(exist_ok=True)
         rest = {"rest_ids": split.rest} if len(split.rest) else {}
         write_npz(
             self.folder / "pool.npz",
@@ -156,7 +172,8 @@ class ProxyStore:
     def finish(self, costs: Mapping[str, Any]) -> None:
         """Mark the run as done: checksum every file but the training state, which is deleted."""
         sums = {path.name: _checksum(path) for path in sorted(self.folder.glob("*.np[yz]"))}
-        write_json(self.folder / "done.json", {"costs": dict(costs), "checksums": sums})
+        record = {"costs": dict(costs), "counted": _counted(costs), "checksums": sums}
+        write_json(self.folder / "done.json", record)
         self.state_path.unlink(missing_ok=True)
 
     def set_diverged(self, message: str, costs: Mapping[str, Any]) -> None:
@@ -172,13 +189,17 @@ class ProxyStore:
         """
         spec = self.spec()
         if self.has_diverged:
-            raise Diverged(
-                read_json(self.folder / "diverged.json", "the record of a diverged proxy run")["message"]
-            )
+            record = read_json(self.folder / "diverged.json", "the record of a diverged proxy run")
+            message = record.get("message") if isinstance(record, dict) else None
+            if not isinstance(message, str):
+                raise self._damaged("diverged.json does not say what happened")
+            raise Diverged(message)
         done = read_json(self.folder / "done.json", "the closing record of a proxy run")
         sums = done.get("checksums") if isinstance(done, dict) else None
-        if not isinstance(sums, dict) or not isinstance(done.get("costs"), dict) or _files(spec) - set(sums):
+        if not isinstance(sums, dict) or not _are_costs(done.get("costs")) or _files(spec) - set(sums):
             raise self._damaged("done.json does not list its files and costs")
+        if done.get("counted", _counted(done["costs"])) != _counted(done["costs"]):
+            raise self._damaged("the counts in done.json are not those that were written")
         for name, checksum in sums.items():
             path = self.folder / name
             if not path.exists() or _checksum(path) != checksum:
@@ -219,6 +240,34 @@ class ProxyStore:
 
     def _map(self, stem: str) -> np.ndarray:
         return np.load(self.folder / f"{stem}.npy", mmap_mode="r", allow_pickle=False)
+
+
+def _is_spec(spec: Any) -> bool:
+    """Whether a JSON value is the specification of a run."""
+    try:
+        Recording.from_dict(spec["recording"])
+        return isinstance(spec["identity"], dict)
+    except (TypeError, ValueError, KeyError, AttributeError):
+        return False
+
+
+def _are_costs(costs: Any) -> bool:
+    """Whether a JSON value is what a run counted, measured and computed."""
+    if not isinstance(costs, dict):
+        return False
+    for part, names in COSTS.items():
+        numbers = costs.get(part)
+        if not isinstance(numbers, dict) or not names <= numbers.keys():
+            return False
+    numbers = [costs.get("peak_bytes"), *(number for part in COSTS for number in costs[part].values())]
+    return all(type(number) in (int, float) and 0 <= number < float("inf") for number in numbers)
+
+
+def _counted(costs: Mapping[str, Any]) -> str:
+    """The fingerprint of what two runs of the same specification count alike."""
+    return fingerprint(
+        {name: value for name, value in costs.items() if name not in ("seconds", "peak_bytes")}
+    )
 
 
 def _files(spec: Mapping[str, Any]) -> set[str]:

@@ -15,14 +15,14 @@ from pathlib import Path
 import numpy as np
 
 from deepcore.analysis.overlap import Scores, correlations, overlaps
-from deepcore.common.checks import read_npz
 from deepcore.experiment.plan import Plan
 from deepcore.report.cells import percent
 from deepcore.report.table import Table
 from deepcore.report.text_table import TextTable
+from deepcore.selection.budget import Budget
 from deepcore.selection.method import CoresetMethod
 from deepcore.selection.ranking import merit
-from deepcore.selection.store import file_stem
+from deepcore.selection.store import file_stem, read_scores, read_selected
 
 Pair = tuple[str, str]
 
@@ -153,7 +153,10 @@ def _scores_between_seeds(files: _Files, method: CoresetMethod) -> Agreement:
 def _rows(files: _Files, seed: int, method: CoresetMethod, fraction: float) -> np.ndarray | None:
     """The selected ids, if their file is there."""
     path = files.of(seed, method) / f"{file_stem(method, fraction)}.npz"
-    return read_npz(path, f"the selection {path}")["ids"] if path.exists() else None
+    if not path.exists():
+        return None
+    pool = files.plan.seeds[seed].pool
+    return read_selected(path, pool, Budget.of(fraction, len(pool.ids)).k)
 
 
 def _scores(files: _Files, seed: int, method: CoresetMethod) -> Scores | None:
@@ -164,9 +167,10 @@ def _scores(files: _Files, seed: int, method: CoresetMethod) -> Scores | None:
     path = next((folder / name for name in names if (folder / name).exists()), None)
     if path is None:
         return None
-    arrays = read_npz(path, f"the scores {path}")
+    pool = files.plan.seeds[seed].pool
+    scores = read_scores(path, pool)
     keep = getattr(method.resolve(largest) if method.uses_fraction else method, "keep", "highest")
-    return Scores(arrays["ids"], merit(arrays["scores"], keep))
+    return Scores(pool.ids, merit(scores, keep))
 
 
 def _matrix(

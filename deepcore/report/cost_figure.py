@@ -100,7 +100,7 @@ def pareto_figure(
     x = np.array([point.flops for point in points]) / scale
     y = np.array([point.accuracy for point in points])
     areas = bubble_areas([point.storage for point in points])
-    colours = _colours(points)
+    colours = family_colours([point.family for point in points])
     spread = np.array([point.std or 0.0 for point in points])
     _axes(ax, x, np.concatenate([y - spread, y + spread]), unit, None if full is None else full[1] / scale)
     ax.set_title(title, loc="left", fontsize=12.5, color=INK, pad=10)
@@ -135,11 +135,10 @@ def size_name(size: float) -> str:
     return f"{size / scale:.2g} {unit}" if size / scale < 99.5 else f"{size / scale:.0f} {unit}"
 
 
-def _colours(points: Sequence[Point]) -> list:
-    """A colour per point: its family's, in shades from light to dark in the order of the points."""
+def family_colours(families: Sequence[str]) -> list:
+    """A colour per method: its family's, in shades from light to dark in the order given."""
     from matplotlib import colormaps
 
-    families = [point.family for point in points]
     out = []
     for i, family in enumerate(families):
         if family in COLOURS:

@@ -18,13 +18,14 @@ DPI = 160
 INK = "#333333"
 
 
-def save_figure(figure: Figure, stem: Path, *, about: str | None = None) -> list[Path]:
+def save_figure(figure: Figure, stem: Path, *, about: str | None = None, svg: bool = True) -> list[Path]:
     """Write `stem`.png and `stem`.svg, the same bytes for the same figure; returns the paths.
 
     Args:
         figure: to write.
         stem: of the paths.
         about: kept in both files as their description.
+        svg: False for the PNG alone.
     """
     from matplotlib import rc_context
 
@@ -32,6 +33,8 @@ def save_figure(figure: Figure, stem: Path, *, about: str | None = None) -> list
     paths = [stem.with_name(stem.name + suffix) for suffix in (".png", ".svg")]
     with rc_context({"svg.hashsalt": "deepcore", "svg.fonttype": "none"}):
         figure.savefig(paths[0], metadata={"Software": None, "Description": about})
+        if not svg:
+            return paths[:1]
         figure.savefig(paths[1], metadata={"Date": None, "Creator": None, "Description": about})
     return paths
 

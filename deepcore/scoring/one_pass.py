@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from deepcore.common.checks import UsageError, check_labels
+from deepcore.common.checks import UsageError, check_labels, check_positive
 from deepcore.scoring.correlation import FLAT, check_length
 
 BLOCK = 32768  # samples handled at once: two such arrays stay in the cache, and a call costs little beside it
@@ -43,6 +43,7 @@ class CLDStream:
     """
 
     def __init__(self, labels: np.ndarray, num_classes: int) -> None:
+        check_positive("CLDStream: num_classes", num_classes, whole=True)
         self.labels = check_labels(labels, num_classes, "CLDStream")
         self.num_classes = num_classes
         self._present = np.bincount(self.labels, minlength=num_classes) > 0

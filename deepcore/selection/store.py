@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from deepcore.common.checks import StoredMismatch, UsageError, check_ids, read_npz
 from deepcore.common.files import write_bytes
 from deepcore.common.identity import fingerprint
 from deepcore.proxy.run import ProxyRun
@@ -42,8 +43,9 @@ def save_selection(
     paths: np.ndarray | None,
 ) -> None:
     """The selected ids and, where there are scores, all scores."""
+    folder.mkdir(exist_ok=True)
     folder = selection_folder(folder, name, method, run.spec["identity"])
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     write_bytes(folder / "method.json", (json.dumps(method.spec(), sort_keys=True) + "\n").encode())
     label_of = dict(zip(run.ids.tolist(), run.labels.tolist(), strict=True))
     labels = np.array([label_of[i] for i in selection.rows.tolist()])
@@ -70,6 +72,54 @@ def save_selection(
             every["path"] = _names(paths[run.ids])
         suffix = "" if resolved == method else f"-{stem}"
         _write_both(folder / f"scores{suffix}", every)
+
+
+def read_selected(path: Path, pool: ProxyRun, k: int) -> np.ndarray:
+    """The ids of a stored selection, (k,), best first; StoredMismatch unless it is one of `k` rows of `pool`
+    with their labels."""
+    arrays = _read(path, pool)
+    if len(arrays["ids"]) != k:
+        raise _changed(path, f"it holds {len(arrays['ids'])} rows where {k} belong")
+    return arrays["ids"]
+
+
+def read_scores(path: Path, pool: ProxyRun) -> np.ndarray:
+    """The stored scores of all candidates, (N,) float64; StoredMismatch unless they are those of `pool`."""
+    arrays = _read(path, pool)
+    scores = arrays.get("scores")
+    if not np.array_equal(arrays["ids"], pool.ids):
+        raise _changed(path, "its rows are not the candidates of this command")
+    if scores is None or scores.shape != pool.ids.shape or scores.dtype.kind != "f":
+        raise _changed(path, "it does not hold one score of each candidate")
+    if not np.isfinite(scores).all():
+        raise _changed(path, "its scores are not all finite numbers")
+    return scores
+
+
+def _read(path: Path, pool: ProxyRun) -> dict[str, np.ndarray]:
+    """The arrays of a stored selection or of scores, whose ids are unique candidates with their labels."""
+    try:
+        arrays = read_npz(path, str(path))
+        ids = check_ids(arrays["ids"], str(path))
+    except UsageError as error:
+        raise _changed(path, str(error)) from None
+    except KeyError:
+        raise _changed(path, "it holds no ids") from None
+    order = np.argsort(pool.ids)
+    places = order[np.searchsorted(pool.ids, ids, sorter=order).clip(max=len(order) - 1)]
+    outside = ids[pool.ids[places] != ids]
+    if outside.size:
+        raise _changed(path, f"row {outside[0]} is no candidate of this command")
+    if not np.array_equal(arrays.get("labels"), pool.labels[places]):
+        raise _changed(path, "its labels are not those of its rows")
+    return arrays
+
+
+def _changed(path: Path, what: str) -> StoredMismatch:
+    return StoredMismatch(
+        f"{path} was changed, or comes from elsewhere: {what}; delete its folder and the rows of its "
+        "method, and run the command again"
+    )
 
 
 def _names(paths: np.ndarray) -> np.ndarray:

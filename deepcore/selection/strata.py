@@ -8,6 +8,8 @@ from deepcore.selection.budget import Budget
 from deepcore.selection.ranking import cut_lowest, groups
 from deepcore.selection.selection import Selection
 
+MOST_STRATA = 10_000  # each costs time, in every class
+
 
 def strata_edges(scores: np.ndarray, strata: int = 50) -> np.ndarray:
     """Edges of equal-width strata over the range of the scores, in float32 as CCS's authors compute them.

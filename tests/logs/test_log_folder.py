@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -168,3 +169,24 @@ def test_killed_anywhere_and_resumed(tmp_path, mode):
     assert kills > 2
     for name, expected in content(tmp_path / "whole").items():
         assert (tmp_path / "killed" / name).read_bytes() == expected, name
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("counts", value) for value in (3, [[1, "x"]], [[1]], [[-1, 0]], ["ab"])),
+        *(("signals", value) for value in (None, "loss", ["nonsense"], [3])),
+        *(("arrays", value) for value in (["../../secret"], "loss", [None])),
+        *(("epochs", -1), ("mode", "x"), ("has_initial", 1), ("missing", None), ("repeated", [])),
+    ],
+)
+def test_a_head_that_was_edited(tmp_path, name, value):
+    recorder = LossRecorder([0, 1], folder=tmp_path / "log")
+    recorder.log([0, 1], [0.5, 1.0])
+    recorder.end_epoch()
+    path = tmp_path / "log" / "log.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
+    with pytest.raises(UsageError, match=f"log.json: {name} is "):
+        read_logs(tmp_path / "log")
+    with pytest.raises(UsageError, match=f"log.json: {name} is "):
+        LossRecorder([0, 1], folder=tmp_path / "log", resume=True)

@@ -296,3 +296,50 @@ def test_logging_holds_nothing_of_the_graph():
     (kept,) = recorder._batches.values[Signal.LOSS]
     assert kept.grad_fn is None
     assert kept.data_ptr() != losses.data_ptr()
+
+
+@pytest.mark.parametrize("mode", ["log", "one_pass"])
+def test_an_epoch_of_empty_batches_is_no_epoch(mode):
+    recorder = LossRecorder(mode=mode)
+    recorder.log(np.zeros(0, np.int64), np.zeros(0))
+    with pytest.raises(UsageError, match="no losses were logged"):
+        recorder.end_epoch()
+
+
+@pytest.mark.parametrize(
+    ("values", "what"),
+    [
+        ({"logits": np.array([["a", "b"]]), "labels": [0]}, "logits hold <U1 values"),
+        ({"logits": np.ones((1, 2), complex), "labels": [0]}, "logits hold complex128 values"),
+        ({"logits": torch.ones(1, 2, dtype=torch.complex64), "labels": [0]}, "logits hold torch.complex64"),
+        ({"logits": np.ones((1, 2)), "labels": ["cat"]}, "labels hold <U3 values"),
+        ({"losses": np.array(["a"])}, "values of loss hold <U1 values"),
+        ({"losses": [None]}, "values of loss hold object values"),
+    ],
+)
+def test_values_that_are_no_numbers(values, what):
+    recorder = LossRecorder()
+    with pytest.raises(UsageError, match=f"log: {what}"):
+        recorder.log([0], **values)
+    assert recorder.epochs == 0
+
+
+def test_of_a_batch_that_was_refused_nothing_stays():
+    recorder = LossRecorder()
+    for bad in ({"margin": np.array(["a"])}, {"margin": [1.0, 2.0]}):
+        with pytest.raises(UsageError):
+            recorder.log([7], [0.5], signals=bad)
+    with pytest.raises(UsageError, match="no losses were logged"):
+        recorder.end_epoch()
+    recorder.log([3], [0.25])  # without the signal, too
+    recorder.end_epoch()
+    assert recorder.ids.tolist() == [3]
+
+
+def test_logits_of_other_classes_than_before():
+    recorder = LossRecorder()
+    recorder.log([0], logits=np.ones((1, 3)), labels=[0])
+    with pytest.raises(UsageError, match="logits of 2 classes after those of 3"):
+        recorder.log([1], logits=np.ones((1, 2)), labels=[0])
+    recorder.end_epoch()
+    assert len(recorder.ids) == 1

@@ -271,3 +271,20 @@ def test_class_means_by_a_loop():
 def test_a_run_from_logs_is_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         ProxyRun.from_losses(**losses()).num_classes = 5
+
+
+@pytest.mark.parametrize(
+    "val", [{}, {"val_losses": np.ones(T), "val_labels": None}, {"val_losses": None, "val_labels": None}]
+)
+def test_a_stray_label_among_small_ones_is_no_class(val):
+    """Memory for 10^9 classes would be 60 GB."""
+    given = losses() | val
+    labels = np.array(given["train_labels"])
+    labels[4] = 10**9
+    with pytest.raises(UsageError, match="the label of row 4 is 1000000000, and there are"):
+        ProxyRun.from_losses(**given | {"train_labels": labels})
+
+
+def test_labels_that_are_one_number():
+    with pytest.raises(UsageError, match=r"train_labels: labels have shape \(\)"):
+        ProxyRun.from_losses(**losses() | {"train_labels": np.array(3)})

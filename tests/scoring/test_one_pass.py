@@ -225,3 +225,9 @@ def test_memory_per_sample_is_as_documented(kind, per_sample):
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert 39 * count < held < 1.05 * per_sample * count
+
+
+@pytest.mark.parametrize("classes", [None, "", "3", 0, -1, 1.5, float("nan"), 10**9, 2**63, []])
+def test_a_number_of_classes_that_is_none(classes):
+    with pytest.raises(UsageError, match="num_classes is"):
+        CLDStream(np.zeros(3, np.int64), classes)
