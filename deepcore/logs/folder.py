@@ -146,7 +146,7 @@ class LogFolder:
             array = mapped(self.path / f"{name}.npy")
             if array.ndim != 2 or len(array) < self.epochs:
                 raise UsageError(
-                    f"{self.path / name}.npy holds {len(array)} epochs and {HEAD} counts {self.epochs}: "
+                    f"{self.path / name}.npy has shape {array.shape} and {HEAD} counts {self.epochs} epochs: "
                     "it is cut off or damaged"
                 )
             found[name] = array[: self.epochs]

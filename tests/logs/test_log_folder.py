@@ -97,7 +97,7 @@ def test_a_damaged_folder_is_told(tmp_path):
     with pytest.raises(UsageError, match=r"train_losses.npy: it cannot be read"):
         read_logs(tmp_path)
     np.save(path, LOSSES[:2])
-    with pytest.raises(UsageError, match=r"train_losses.npy holds 2 epochs and log.json counts 3"):
+    with pytest.raises(UsageError, match=r"train_losses.npy has shape \(2, \d+\) and log.json counts 3"):
         read_logs(tmp_path)
     (tmp_path / "log.json").write_text("{")
     with pytest.raises(UsageError, match=r"log.json: it cannot be read"):
@@ -190,3 +190,12 @@ def test_a_head_that_was_edited(tmp_path, name, value):
         read_logs(tmp_path / "log")
     with pytest.raises(UsageError, match=f"log.json: {name} is "):
         LossRecorder([0, 1], folder=tmp_path / "log", resume=True)
+
+
+def test_an_array_that_is_one_number(tmp_path):
+    recorder = LossRecorder([0, 1], folder=tmp_path / "log")
+    recorder.log([0, 1], [0.5, 1.0])
+    recorder.end_epoch()
+    np.save(tmp_path / "log" / "train_losses.npy", np.array(3.0))
+    with pytest.raises(UsageError, match=r"train_losses.npy has shape \(\) and log.json counts 1 epochs"):
+        read_logs(tmp_path / "log")
