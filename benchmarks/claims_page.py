@@ -30,6 +30,14 @@ SCRIPTS = (  # in the order of the page; each has a `CLAIM`
     "strata",
     "seeds_agreement",
     "min_fraction",
+    "validation_proxy",
+    "validation_size",
+    "theory_check",
+    "lds",
+    "brittleness",
+    "quantised_logs",
+    "text_tabular",
+    "negative_cld",
 )
 
 
