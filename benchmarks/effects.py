@@ -27,7 +27,7 @@ sys.path.insert(0, str(HERE.parent))
 import numpy as np
 import torch
 
-from benchmarks.grids import Grid, grid_of
+from benchmarks.grids import Grid, check_seeds, grid_of
 from benchmarks.score_study import Finding, selected, to_csv
 from deepcore.cli.flags import Parser
 from deepcore.common import seeding
@@ -57,6 +57,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = Parser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("--data_path", default="data", metavar="DIR", help="folder of the data set's files")
     parser.add_argument("--save_path", metavar="DIR", help=f"of head_to_head.py (default runs/{GRID})")
+    parser.add_argument("--seeds", type=int, nargs="+", metavar="S", help="of these seeds (default all)")
     parser.add_argument("--publish", action="store_true", help="write into benchmarks/results, too")
     args = parser.parse_args(argv)
     args.save_path = args.save_path or f"runs/{GRID}"
@@ -68,7 +69,10 @@ def run(args: argparse.Namespace) -> int:
     grid, folder = grid_of(GRID), Path(args.save_path)
     torch.set_num_threads(1)
     data = grid.load(args.data_path)
-    found = [finding for seed in grid.seeds for finding in seed_findings(grid, data, folder, seed)]
+    check_seeds(grid, args.seeds or [])
+    found = [
+        finding for seed in args.seeds or grid.seeds for finding in seed_findings(grid, data, folder, seed)
+    ]
     for target in (folder, *([RESULTS] if args.publish else [])):
         write_bytes(target / "effects.csv", to_csv(found).encode())
         print(target / "effects.csv")

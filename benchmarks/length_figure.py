@@ -51,7 +51,7 @@ def length_figure(rows: Sequence[ResultRow]) -> Figure:
     curves = length_values(rows)
     names = list(dict.fromkeys(net for net, _ in curves))
     fractions = sorted({fraction for _, fraction in curves})
-    figure = Figure(figsize=(1.0 + 3.6 * len(names), 3.4), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(1.8 + 3.4 * len(names), 3.4), dpi=DPI, layout="constrained")
     axes = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
     for ax, name in zip(axes, names, strict=True):
         ticks = sorted(
@@ -70,5 +70,5 @@ def length_figure(rows: Sequence[ResultRow]) -> Figure:
         ax.set_xlabel("epochs (log scale)", fontsize=9, color=INK)
         dress(ax)
     axes[0].set_ylabel("test accuracy, %: mean ± std", fontsize=9, color=INK)
-    axes[-1].legend(fontsize=8, frameon=False, loc="lower right")
+    axes[-1].legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure

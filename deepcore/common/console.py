@@ -15,6 +15,9 @@ def exit_status(work: Callable[[], int], folder: str | None) -> int:
     """
     from deepcore.common.checks import DeepcoreError, shortened
 
+    for stream in (sys.stdout, sys.stderr):  # the name of a file may hold bytes that are no text
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
         status = work()
         sys.stdout.flush()

@@ -156,7 +156,8 @@ def _rows(files: _Files, seed: int, method: CoresetMethod, fraction: float) -> n
     if not path.exists():
         return None
     pool = files.plan.seeds[seed].pool
-    return read_selected(path, pool, Budget.of(fraction, len(pool.ids)).k)
+    k = Budget.of(fraction, len(pool.ids)).k if method.uses_fraction else None
+    return read_selected(path, pool, k)
 
 
 def _scores(files: _Files, seed: int, method: CoresetMethod) -> Scores | None:

@@ -68,7 +68,8 @@ def write_report(
         *description(done),
     ]
     path = folder / "report.html"
-    path.write_text(page(*_heading(comparisons, done), sections), encoding="utf-8")
+    text = page(*_heading(comparisons, done), sections)
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")
     return path
 
 
@@ -92,7 +93,8 @@ def _write_tables(folder: Path, tables: Sequence[Table], suffix: str = "") -> No
     for table in tables:
         for output, ending in SUFFIXES.items():
             path = folder / f"{table.name}{suffix}.{ending}"
-            path.write_text(table.render(output) + "\n", encoding="utf-8")
+            text = table.render(output) + "\n"
+            path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def _draw(

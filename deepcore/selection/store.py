@@ -74,11 +74,11 @@ def save_selection(
         _write_both(folder / f"scores{suffix}", every)
 
 
-def read_selected(path: Path, pool: ProxyRun, k: int) -> np.ndarray:
+def read_selected(path: Path, pool: ProxyRun, k: int | None) -> np.ndarray:
     """The ids of a stored selection, (k,), best first; StoredMismatch unless it is one of `k` rows of `pool`
-    with their labels."""
+    (None for any number) with their labels."""
     arrays = _read(path, pool)
-    if len(arrays["ids"]) != k:
+    if k is not None and len(arrays["ids"]) != k:
         raise _changed(path, f"it holds {len(arrays['ids'])} rows where {k} belong")
     return arrays["ids"]
 

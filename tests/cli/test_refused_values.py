@@ -167,3 +167,15 @@ def test_more_epochs_than_a_range_can_count(call, tmp_path):
 def test_a_choice_is_text(value):
     with pytest.raises(UsageError, match=r"^unknown precision .*; valid: fp32, bf16, fp16"):
         TrainSpec(precision=value)
+
+
+def test_names_of_files_that_are_no_text(tmp_path, monkeypatch, capsys):
+    """Bytes of a name that are no UTF-8 reach Python as surrogates; they are printed and written escaped."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a\udcff.csv").write_text("id\n" + "\n".join(map(str, range(0, 1437, 9))))
+    argv = ["--selection", "file:a\udcff.csv", "--num_exp", "1", "--epochs", "1", "--save_path", "b\udcff"]
+    assert main.main([*argv, "--dry_run"]) == 0
+    assert r"into b\udcff" in capsys.readouterr().out
+    assert main.main(argv) == 0
+    assert r"file:a\udcff.csv" in capsys.readouterr().out
+    assert r"file:a\udcff.csv" in (tmp_path / "b\udcff" / "report.html").read_text()
