@@ -15,6 +15,7 @@ import importlib
 import multiprocessing
 import os
 import pickle
+import secrets
 import shutil
 import signal
 import tempfile
@@ -98,7 +99,8 @@ class LokyPool:
         from joblib.externals import loky
 
         self.slots = slots
-        self._folder = Path(tempfile.mkdtemp(prefix="deepcore-"))
+        # made by `share`, when there are workers to remove it, whatever becomes of this process
+        self._folder = Path(tempfile.gettempdir()) / f"deepcore-{secrets.token_hex(8)}"
         self._executor = loky.ProcessPoolExecutor(
             slots,
             initializer=_start_worker,
@@ -114,6 +116,7 @@ class LokyPool:
         """The path of its pickle."""
         from joblib.externals.loky.backend import reduction  # its pickler takes classes of __main__, too
 
+        self._folder.mkdir(mode=0o700, exist_ok=True)
         path = self._folder / f"{len(list(self._folder.iterdir()))}.pickle"
         with open(path, "wb") as handle:
             handle.write(reduction.dumps(value))
@@ -138,9 +141,9 @@ class LokyPool:
         return outcome
 
     def close(self) -> None:
-        """Kill the workers and remove the folder."""
-        self._executor.shutdown(wait=True, kill_workers=True)
+        """Remove the folder and kill the workers, in this order: see `share`."""
         shutil.rmtree(self._folder, ignore_errors=True)
+        self._executor.shutdown(wait=True, kill_workers=True)
 
 
 class RayPool:

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from deepcore.common.pools import LokyPool
+
 ROOT = Path(__file__).resolve().parents[2]
 CODE = """
 import json, os, sys
@@ -30,3 +32,18 @@ def test_forked_workers_are_copies_of_their_parent():
     assert done.returncode == 0, done.stderr
     parent, *seen = json.loads(done.stdout)
     assert seen == [[parent, "set before the workers were started", "shared"]] * 3
+
+
+def test_the_folder_is_there_only_while_workers_are_that_would_remove_it(monkeypatch, tmp_path):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    pool = LokyPool(1)
+    assert list(tmp_path.iterdir()) == []
+    path = Path(pool.share("value"))
+    assert path.parent.parent == tmp_path
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    shutdown, there = pool._executor.shutdown, []
+    monkeypatch.setattr(
+        pool._executor, "shutdown", lambda **how: (there.extend(tmp_path.iterdir()), shutdown(**how))
+    )
+    pool.close()
+    assert there == []
