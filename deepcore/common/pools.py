@@ -21,7 +21,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Protocol
@@ -109,8 +109,9 @@ class LokyPool:
             context=multiprocessing.get_context("fork") if forked else None,
         )
         self._broken = loky.process_executor.BrokenProcessPool
-        for _ in range(slots):  # the workers start, and import, while the parent goes on
-            self._executor.submit(_preload, tuple(preload))
+        with _ctrl_c_later() if forked else contextlib.nullcontext():
+            for _ in range(slots):  # the workers start, and import, while the parent goes on
+                self._executor.submit(_preload, tuple(preload))
 
     def share(self, value: Any) -> str:
         """The path of its pickle."""
@@ -199,6 +200,17 @@ class RayPool:
     def close(self) -> None:
         """Leave the cluster; one that was started here ends."""
         self._ray.shutdown()
+
+
+@contextlib.contextmanager
+def _ctrl_c_later() -> Iterator[None]:
+    """Ctrl-C waits for the end of the block: within a fork Python would print it and go on. The copies do not
+    get it at all."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _lost() -> WorkerLost:

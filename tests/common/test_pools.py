@@ -47,3 +47,24 @@ def test_the_folder_is_there_only_while_workers_are_that_would_remove_it(monkeyp
     )
     pool.close()
     assert there == []
+
+
+INTERRUPTED = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[1])
+from deepcore.common.pools import LokyPool
+
+parent = os.getpid()
+os.register_at_fork(before=lambda: os.kill(parent, signal.SIGINT))
+try:
+    LokyPool(1, forked=True)
+except KeyboardInterrupt:
+    print("stopped")
+    os._exit(0)
+"""
+
+
+def test_ctrl_c_while_workers_are_forked_is_neither_lost_nor_printed():
+    command = [sys.executable, "-c", INTERRUPTED, str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr, done.returncode) == ("stopped\n", "", 0)
