@@ -142,6 +142,14 @@ class Setting:
             write_json(path, work())
         return read_json(path, "the records")
 
+    def seed_by_seed(self, what: str, work: Callable[[int], list[Record]]) -> list[Record]:
+        """The records of all seeds, each a step of its own: more seeds go on from those that are there."""
+        records: list[Record] = []
+        for seed in range(self.size.seeds):
+            of = {**dataclasses.asdict(self.size), "seeds": seed}
+            records += self.once(what, of, lambda seed=seed: work(seed))
+        return records
+
 
 @dataclass(frozen=True)
 class Verdict:

@@ -11,7 +11,6 @@ tenth of the lowest CLD, without a random tenth, on everything, and without the 
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -75,11 +74,7 @@ def loads(size: NoisySize) -> list[Load]:
 
 def measure(setting: Setting) -> list[Record]:
     """Seed by seed."""
-    records: list[Record] = []
-    for seed in range(setting.size.seeds):
-        of = {**dataclasses.asdict(setting.size), "seeds": seed}
-        records += setting.once("negative_cld", of, lambda seed=seed: _of_seed(setting, seed))
-    return records
+    return setting.seed_by_seed("negative_cld", lambda seed: _of_seed(setting, seed))
 
 
 def _of_seed(setting: Setting, seed: int) -> list[Record]:

@@ -77,11 +77,7 @@ def loads(size: Size) -> list[Load]:
 
 def measure(setting: Setting) -> list[Record]:
     """Seed by seed."""
-    records: list[Record] = []
-    for seed in range(setting.size.seeds):
-        of = {**dataclasses.asdict(setting.size), "seeds": seed}
-        records += setting.once("quantised_logs", of, lambda seed=seed: _of_seed(setting, seed))
-    return records
+    return setting.seed_by_seed("quantised_logs", lambda seed: _of_seed(setting, seed))
 
 
 def _of_seed(setting: Setting, seed: int) -> list[Record]:

@@ -12,7 +12,6 @@ accuracy does.
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -81,11 +80,7 @@ def loads(size: TheorySize) -> list[Load]:
 
 def measure(setting: Setting) -> list[Record]:
     """Seed by seed."""
-    records: list[Record] = []
-    for seed in range(setting.size.seeds):
-        of = {**dataclasses.asdict(setting.size), "seeds": seed}
-        records += setting.once("theory_check", of, lambda seed=seed: _of_seed(setting, seed))
-    return records
+    return setting.seed_by_seed("theory_check", lambda seed: _of_seed(setting, seed))
 
 
 def _of_seed(setting: Setting, seed: int) -> list[Record]:

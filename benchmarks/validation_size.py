@@ -10,7 +10,6 @@ the validation rows added.
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -82,11 +81,7 @@ def nested(labels: np.ndarray, sizes: Sequence[int], rng: np.random.Generator) -
 
 def measure(setting: Setting) -> list[Record]:
     """Seed by seed."""
-    records: list[Record] = []
-    for seed in range(setting.size.seeds):
-        of = {**dataclasses.asdict(setting.size), "seeds": seed}
-        records += setting.once("validation_size", of, lambda seed=seed: _of_seed(setting, seed))
-    return records
+    return setting.seed_by_seed("validation_size", lambda seed: _of_seed(setting, seed))
 
 
 def _of_seed(setting: Setting, seed: int) -> list[Record]:
