@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import importlib
 import os
 import sys
-from collections.abc import Callable, Sequence
-from importlib.util import find_spec
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from deepcore.cli.flags import FOLDER_FLAGS, IGNORED_FLAGS, PROXY_FLAGS, RECIPE_FLAGS, SETTING_FLAGS, parser
-from deepcore.cli.launched import check_alone, follow, is_follower, launched, parsed, team_of
+from deepcore.cli.launched import follow, is_follower, parsed, team_of
+from deepcore.cli.listing import listing
+from deepcore.cli.machine import devices_of, early_pool, pool_and_jobs, preload_report
 
-MOST_JOBS = 1024  # more are a slip of the finger
 MANY = 1000  # trainings whose number is said before they are planned, which takes seconds then
 
 
@@ -236,121 +235,6 @@ def methods_of(args: argparse.Namespace) -> tuple[Any, ...]:
             common["class_balanced"] = False
         chosen.append(methods.parse(text, **common) if common else method)
     return tuple(dict.fromkeys(chosen))
-
-
-def devices_of(gpus: list[int] | None) -> tuple[Any, ...]:
-    """The torch devices that --gpu asks for, at least one."""
-    import torch
-
-    from deepcore.common.checks import UsageError
-
-    if gpus is None:
-        return (torch.device("cuda:0" if torch.cuda.is_available() else "cpu"),)
-    if any(gpu < 0 for gpu in gpus):
-        if len(gpus) > 1:
-            raise UsageError("--gpu: -1 is the CPU, and stands alone")
-        return (torch.device("cpu"),)
-    for gpu in gpus:
-        if gpu >= torch.cuda.device_count():
-            raise UsageError(
-                f"--gpu {gpu}: there are {torch.cuda.device_count()} CUDA devices; -1 is the CPU"
-            )
-    return tuple(torch.device(f"cuda:{gpu}") for gpu in dict.fromkeys(gpus))
-
-
-def early_pool(args: argparse.Namespace) -> Any:
-    """Worker processes, started before anything is computed, where they are likely to be used; else None.
-
-    Where this process has just imported torch, they are copies of it, so that torch is imported once.
-    """
-    folder, trainings = Path(args.save_path or "."), args.num_exp * len(args.selection or ["CLD"])
-    if args.list or args.costs or args.power or args.dry_run or args.cluster or args.gpu not in (None, [-1]):
-        return None
-    if launched()[1] > 1:
-        return None
-    jobs = args.jobs
-    if jobs is None:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        finished = len(list((folder / "rows").glob("*.json"))) if (folder / "rows").is_dir() else 0
-        jobs = min(cores, trainings) if trainings >= 3 and finished < trainings else 1
-    if not 1 < jobs <= MOST_JOBS:
-        return None
-    from deepcore.common.pools import LokyPool
-
-    fresh = "torch" not in sys.modules and sys.platform == "linux"
-    from deepcore.experiment.harness import PRELOAD
-
-    for name in PRELOAD:
-        importlib.import_module(name)
-    return LokyPool(jobs, PRELOAD, forked=fresh)
-
-
-def preload_report() -> None:
-    """Import what the tables and figures need."""
-    heavy = ("matplotlib.figure", "matplotlib.backends.backend_agg") if find_spec("matplotlib") else ()
-    for name in ("deepcore.report.run_report", *heavy):
-        importlib.import_module(name)
-
-
-def pool_and_jobs(args: argparse.Namespace, early: Any, devices: Sequence[Any]) -> tuple[Any, int | None]:
-    """The pool to use if there is one, and the number of jobs; None for as many as pay."""
-    from deepcore.common.checks import UsageError
-
-    for flag in ("jobs", "jobs_per_gpu"):
-        value = getattr(args, flag)
-        if value is not None and not 1 <= value <= MOST_JOBS:
-            raise UsageError(f"--{flag} is {value}: it must be from 1 to {MOST_JOBS}")
-    if launched()[1] > 1:
-        check_alone(args)
-        return None, 1
-    gpus = [device for device in devices if device.type == "cuda"]
-    on_gpus = len(gpus) * args.jobs_per_gpu
-    if args.cluster:
-        from deepcore.common.pools import RayPool
-
-        pool = RayPool(args.cluster, args.jobs, gpus=1 / args.jobs_per_gpu if gpus else 0)
-        return pool, pool.slots
-    if on_gpus > 1:
-        return None, args.jobs or on_gpus
-    return early, args.jobs
-
-
-def listing() -> str:
-    """Methods (paper, signals, recording, direction, fields), data sets, networks, recipes."""
-    from tabulate import tabulate
-
-    import methods
-    from deepcore.data.datasets import DATASETS
-    from deepcore.nets.networks import NETS
-    from deepcore.training.recipes import RECIPES
-
-    common = {"record", "class_balanced", "sampler"}
-    table = []
-    for name, cls in methods.METHODS.items():
-        method = cls()
-        reads = sorted(s.value for s in method.needs | method.needs_val)
-        own = [f for f in dataclasses.fields(method) if f.name not in common]
-        fields = ", ".join(f"{f.name}={getattr(method, f.name)}" for f in own) or "-"
-        keeps = getattr(method, "keep", "-") if method.is_selection else "no selection"
-        table.append([name, method.paper or "-", ", ".join(reads) or "-", method.mode if reads else "-",
-                      keeps, fields])  # fmt: skip
-    widths = [None, 24, 20, None, None, 44]
-    return "\n\n".join(
-        [
-            tabulate(
-                table,
-                headers=["method", "paper", "reads", "recording", "keeps", "fields"],
-                maxcolwidths=widths,
-            ),
-            "file:PATH judges a subset from a .csv or .npz of row ids\n"
-            "every method also takes record=online|post_epoch and class_balanced=true|false, every score "
-            "sampler=top|strata|beta|middle|drop, extrapolate=SHARE\n"
-            f"aliases: {', '.join(f'{alias} is {name}' for alias, name in methods.ALIASES.items())}",
-            f"data sets: {', '.join(DATASETS)}, PATH.npz",
-            f"networks: {', '.join(NETS)}, and torchvision's classification models by name",
-            f"recipes: {', '.join(RECIPES)}",
-        ]
-    )
 
 
 if __name__ == "__main__":

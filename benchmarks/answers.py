@@ -10,9 +10,10 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 
-from benchmarks.findings import CLD, FORMS, NO_INITIAL, ONLINE, ONLINE_INITIAL, at, beside, costs_at, listed
+from benchmarks.in_rows import CLD, FORMS, NO_INITIAL, ONLINE, ONLINE_INITIAL, beside, costs_at
 from benchmarks.published import Head
 from benchmarks.verdicts import RANDOM, Cell, columns_of, count, mean_difference, of_label, ordered
+from benchmarks.wording import at, listed
 from deepcore.analysis.critical_difference import RankDifferences
 from deepcore.analysis.stats import holm
 from deepcore.proxy.signals import Signal

@@ -18,8 +18,8 @@ from tabulate import tabulate
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))  # runs from a clone without installation
 
-from benchmarks.findings import claim
 from benchmarks.generated_parts import filled, write_or_check
+from benchmarks.wording import claim
 from deepcore.cli.flags import Parser
 
 RESULTS = HERE / "results" / "audit_quality.csv"

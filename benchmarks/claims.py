@@ -182,7 +182,7 @@ class Claim:
         judge: the verdicts, from the records alone.
         table: what docs/claims.md shows.
         draw: the figure.
-        remarks: sentences for the page, each behind `benchmarks.findings.claim`.
+        remarks: sentences for the page, each behind `benchmarks.wording.claim`.
     """
 
     name: str

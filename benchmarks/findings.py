@@ -7,42 +7,29 @@ writes a new sentence. The numbers in the sentences come from the rows.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
 
+from benchmarks.in_rows import (
+    CLD,
+    FORMS,
+    NO_INITIAL,
+    ONLINE,
+    ONLINE_INITIAL,
+    VARIANTS,
+    beside,
+    costs_at,
+    detections,
+    flipped_kept,
+    gap,
+    mean,
+    selections,
+    sides,
+    winners,
+)
 from benchmarks.published import Head, Published
 from benchmarks.study_tables import study_value
-from deepcore.analysis.comparison import Entry
-from deepcore.analysis.measured_costs import MeasuredCost, measured_costs
-from deepcore.analysis.stats import Paired, paired_difference
-from deepcore.report.noise_report import detection, noise_table
+from benchmarks.wording import at, bullets, claim, listed, signed
 
-CLD, NO_INITIAL, ONLINE, ONLINE_INITIAL = (
-    "CLD",
-    "CLD:initial=False",
-    "CLD:record=online",
-    "CLD:record=online,initial=True",
-)
-FORMS = {  # of CLD, by the losses that they read
-    CLD: "after each epoch, with the untrained network (as published)",
-    NO_INITIAL: "after each epoch, without it (as in the authors' code)",
-    ONLINE: "in the training batches, without it",
-    ONLINE_INITIAL: "in the training batches, with it",
-}
-VARIANTS = {  # of CLD on Fashion-MNIST
-    "CLD:first=3": "30% of the epochs",
-    "CLD:first=5": "50% of the epochs",
-    "CLD:every=2": "every second checkpoint",
-    "CLD:trajectory=global": "one validation trajectory for all classes",
-    "CLD:correlation=spearman": "Spearman's correlation",
-}
 HARD = ("Forgetting", "EL2N", "GraNd", "AUM", "Glister")  # keep the hardest rows
-
-
-def claim(holds: bool, sentence: str) -> str:
-    """The sentence; ValueError when the rows do not support it."""
-    if not holds:
-        raise ValueError(f"the published rows do not support this sentence: {sentence}")
-    return sentence
 
 
 def fashion_findings(published: Published) -> str:
@@ -55,7 +42,7 @@ def fashion_findings(published: Published) -> str:
     val = mean(head, "ValOnly", None)
     small = [f for f in head.fractions if f <= 0.05]
     q = head.rows[0].q
-    return _bullets(
+    return bullets(
         [
             *_above_random_at_10(head),
             claim(
@@ -83,7 +70,7 @@ def form_findings(published: Published) -> str:
     below = sides(head, NO_INITIAL)["below"]
     gaps = listed([signed(gap(head, NO_INITIAL, f)) for f in below])
     ltc = sides(head, "LTC")["below"]
-    return _bullets(
+    return bullets(
         [
             *_published_cld(head),
             claim(
@@ -109,7 +96,7 @@ def score_findings(published: Published) -> str:
     first = {m: value(m, "first_step") for m in FORMS}
     rho = {m: value(m, "rho_el2n") for m in FORMS}
     kept = value(CLD, "kept_el2n", 0.01)
-    return _bullets(
+    return bullets(
         [
             claim(
                 min(first[CLD], first[ONLINE_INITIAL]) > 0.5,
@@ -142,7 +129,7 @@ def variant_findings(published: Published) -> str:
     known = [m for m in VARIANTS if pairs[m, 0.1].distinguishable]
     every = pairs["CLD:every=2", 0.1]
     shared = study_value(published, "CLD:first=5", "in_cld", 0.1)
-    return _bullets(
+    return bullets(
         [
             claim(
                 not any(pairs[m, 0.01].distinguishable for m in VARIANTS),
@@ -164,7 +151,7 @@ def cost_findings(published: Published) -> str:
     whole = [fashion[m] for m in (CLD, ONLINE, "AUM", "CCS", "DUAL", "DynUnc")]
     dual = published.digits.entry("DUAL", 0.1)
     early = fashion["CLD:first=3"].share
-    return _bullets(
+    return bullets(
         [
             claim(
                 min(c.share for c in whole) > 1,
@@ -196,7 +183,7 @@ def noise_findings(published: Published) -> str:
     heads = published.noise
     dynunc = {rate: gap(head, "DynUnc", 0.1) for rate, head in heads.items()}
     rates = f"{listed([str(rate) for rate in heads])}%"
-    return _bullets(
+    return bullets(
         [
             *_cld_finds_flipped(published),
             claim(
@@ -231,7 +218,7 @@ def digits_findings(published: Published) -> str:
     gaps = sorted(-gap(head, CLD, f) for f in below) or [0.0]
     short = mean(head, "Full@k", 0.01)
     half = winners(head, 0.5)
-    return _bullets(
+    return bullets(
         [
             f"One test image is {100 / head.rows[0].n_test:.2f} points.",
             claim(
@@ -328,90 +315,3 @@ def _cld_finds_flipped(published: Published) -> list[str]:
             f"{listed([f'{v:.1f}' for v in kept])}% flipped rows.",
         )
     ]
-
-
-def selections(head: Head) -> list[str]:
-    """Names of the selections at a grid's every fraction: without Random and the changes of CLD's fields."""
-    labels = dict.fromkeys(e.label for c in head.comparisons for e in c.entries if e.is_selection)
-    return [m for m in labels if m != "Random" and (m in FORMS or not m.startswith("CLD:"))]
-
-
-def winners(head: Head, fraction: float) -> list[str]:
-    """The selections above Random."""
-    return [m for m in selections(head) if head.entry(m, fraction).beside_random == "above"]
-
-
-def sides(head: Head, label: str) -> dict[str, list[float]]:
-    """The fractions at which a method is above and below Random, or not told apart from it ("")."""
-    found: dict[str, list[float]] = {"above": [], "below": [], "": []}
-    for fraction in head.fractions:
-        found[head.entry(label, fraction).beside_random].append(fraction)
-    return found
-
-
-def gap(head: Head, label: str, fraction: float) -> float:
-    """A method minus Random, in points."""
-    return head.entry(label, fraction).to_random.difference
-
-
-def mean(head: Head, label: str, fraction: float | None) -> float:
-    """The mean accuracy, in percent."""
-    return head.entry(label, fraction).accuracy.mean
-
-
-def beside(head: Head, label: str, reference: str, fraction: float) -> Paired:
-    """A method minus another one, over the seeds that both have, in points."""
-    of = {
-        name: {r.seed: 100 * r.accuracy for r in head.rows if (r.label, r.fraction) == (name, fraction)}
-        for name in (label, reference)
-    }
-    return paired_difference(of, label, reference)
-
-
-def costs_at(head: Head, fraction: float) -> Mapping[str, MeasuredCost]:
-    """{method: its measured cost} at a fraction."""
-    return {c.method: c for c in measured_costs([r for r in head.rows if r.fraction in (fraction, None)])}
-
-
-def detections(published: Published, method: str) -> list[float]:
-    """AUROC of flipped labels at each rate, for 10% kept."""
-    return [detection(record["auroc"])[0] for record in _noise_records(published, method)]
-
-
-def flipped_kept(published: Published, method: str) -> list[float]:
-    """Flipped rows among the 10% kept, in percent, at each rate."""
-    return [record["flipped_kept"] for record in _noise_records(published, method)]
-
-
-def _noise_records(published: Published, method: str) -> list[Mapping[str, float]]:
-    return [
-        next(r for r in noise_table(head.rows).records if (r["method"], r["fraction"]) == (method, 0.1))
-        for head in published.noise.values()
-    ]
-
-
-def listed(items: Iterable[str]) -> str:
-    """a, b and c."""
-    *most, last = [*items] or ["none"]
-    return f"{', '.join(most)} and {last}" if most else last
-
-
-def signed(points: float) -> str:
-    """With its sign and one decimal; no minus before zero."""
-    return f"{round(points, 1) + 0.0:+.1f}"
-
-
-def at(fractions: Iterable[float]) -> str:
-    """1, 5 and 10%."""
-    return listed([f"{100 * f:g}" for f in fractions]) + "%"
-
-
-def best(head: Head, fraction: float) -> Entry:
-    """The selection of the highest mean."""
-    comparison = next(c for c in head.comparisons if c.fraction == fraction)
-    return max((e for e in comparison.entries if e.is_selection), key=lambda e: e.accuracy.mean)
-
-
-def _bullets(sentences: Sequence[str]) -> str:
-    """A Markdown list."""
-    return "\n".join(f"- {sentence}" for sentence in sentences)

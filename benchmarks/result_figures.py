@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks.findings import CLD, ONLINE, costs_at
 from benchmarks.forest_figure import forest_figure, forest_values
+from benchmarks.in_rows import CLD, ONLINE, costs_at
 from benchmarks.length_figure import length_figure, length_values
 from benchmarks.matrix_figure import matrix_figure, matrix_values
 from benchmarks.published import Head, Published

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.findings import (
+from benchmarks.in_rows import (
     CLD,
     FORMS,
     ONLINE,
@@ -13,12 +13,11 @@ from benchmarks.findings import (
     detections,
     flipped_kept,
     gap,
-    listed,
     mean,
-    signed,
 )
 from benchmarks.published import Head, Published
 from benchmarks.study_tables import study_value
+from benchmarks.wording import listed, signed
 from deepcore.analysis.stats import Paired
 from deepcore.report.accuracy_tables import SIGNS
 from deepcore.report.cells import percent

@@ -26,7 +26,6 @@ from scipy.stats import spearmanr
 import methods as known_methods
 from benchmarks.claim_intervals import sign_of, t_interval
 from benchmarks.claims import Claim, Record, Setting, Size, Verdict, main, measured, verdict_by
-from benchmarks.findings import claim
 from benchmarks.gpu_hours import Load, stand_in
 from benchmarks.layer_gradients import Gradients, Matrices, initial, logits_of, norm
 from benchmarks.pool_split import chosen
@@ -42,6 +41,7 @@ from benchmarks.theory_measures import (
     moment,
     summary,
 )
+from benchmarks.wording import claim
 from deepcore.common import seeding
 from deepcore.data.record import LabeledData, Rows
 from deepcore.data.split import Split, make_split

@@ -23,10 +23,10 @@ import numpy as np
 
 from benchmarks.claim_intervals import by_sign, error_bar, mean_and_std
 from benchmarks.claims import Claim, Record, Setting, Verdict, main
-from benchmarks.findings import claim
 from benchmarks.gpu_hours import Load, stand_in
 from benchmarks.memorisation import SETS, SHARE, memorisation, validation_sets
 from benchmarks.pool_split import PoolSize, accuracy_of, chosen, narrowed, pool_run, pool_split
+from benchmarks.wording import claim
 from deepcore.analysis.stats import paired_difference
 from deepcore.common.seeding import stream
 from deepcore.report.cells import percent

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.findings import FORMS
+from benchmarks.in_rows import FORMS
 from benchmarks.published import Head
 
 RANDOM = "Random"

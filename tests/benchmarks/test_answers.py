@@ -8,7 +8,7 @@ import pytest
 from rows import rows_of
 
 from benchmarks import answers, long_tables, results_tables
-from benchmarks.findings import CLD, FORMS, NO_INITIAL, ONLINE, ONLINE_INITIAL
+from benchmarks.in_rows import CLD, FORMS, NO_INITIAL, ONLINE, ONLINE_INITIAL
 from benchmarks.matrix_figure import matrix_figure, matrix_values
 from benchmarks.published import Head, Published, by_title, title_of
 from benchmarks.rank_figure import rank_figure

@@ -11,7 +11,16 @@ from helpers import full_run, labels_of
 from rows import rows_of
 
 import methods
-from benchmarks import findings, grids, head_to_head, results_tables, score_study, short_tables
+from benchmarks import (
+    findings,
+    grids,
+    head_to_head,
+    in_rows,
+    results_tables,
+    score_study,
+    short_tables,
+    wording,
+)
 from benchmarks.forest_figure import forest_figure
 from benchmarks.grids import GRIDS, Grid, Part
 from benchmarks.published import RESULTS, Head, Published
@@ -111,7 +120,7 @@ def test_what_is_published_is_small():
 
 def test_a_claim_that_the_rows_do_not_support_is_refused(published):
     with pytest.raises(ValueError, match="do not support this sentence: up is down"):
-        findings.claim(False, "up is down")
+        wording.claim(False, "up is down")
     study = [
         f._replace(value=0.1) if f.measure == "first_step" and f.method == "CLD" else f
         for f in published.study
@@ -157,13 +166,12 @@ def test_sentences_by_hand():
         *rows_of("AUM", 39.9, 41.0, 42.1, fraction=0.1),
     ]
     head = Head.of(rows)
-    assert findings.sides(head, "CLD") == {"above": [0.1], "below": [], "": [0.2]}
-    assert findings.gap(head, "AUM", 0.1) == pytest.approx(-10)
-    assert findings.winners(head, 0.1) == ["CLD"]
-    assert findings.best(head, 0.1).label == "CLD"
+    assert in_rows.sides(head, "CLD") == {"above": [0.1], "below": [], "": [0.2]}
+    assert in_rows.gap(head, "AUM", 0.1) == pytest.approx(-10)
+    assert in_rows.winners(head, 0.1) == ["CLD"]
     assert short_tables._difference(head, "AUM", 0.1) == "▼\N{NO-BREAK SPACE}-10.0"
     assert short_tables._difference(head, "CLD", 0.2) == "+0.0"
-    assert findings.listed("abc") == "a, b and c"
+    assert wording.listed("abc") == "a, b and c"
     assert marked(head.entry("CLD", 0.1)) == "*▲ 61.00 ± 0.90"
 
 
@@ -209,7 +217,7 @@ def test_the_curves_show_every_mean(published):
     (ax,) = fraction_figure(published.fashion).axes
     drawn = [list(zip(line.get_xdata(), line.get_ydata(), strict=True)) for line in ax.lines]
     for label in ("CLD", "Random", "DUAL"):
-        points = [(f, findings.mean(published.fashion, label, f)) for f in published.fashion.fractions]
+        points = [(f, in_rows.mean(published.fashion, label, f)) for f in published.fashion.fractions]
         assert points in drawn
         assert label in {text.get_text() for text in ax.texts}
 
@@ -220,8 +228,8 @@ def test_the_cost_figure_has_each_method_at_its_cost_and_accuracy(published):
     dots = [(line.get_xdata()[0], line.get_ydata()[0]) for line in ax.lines if line.get_marker() == "o"]
     for label in ("CLD", "DUAL", "Random"):
         assert label in names
-        cost = 100 * findings.costs_at(published.digits, 0.1)[label].share
-        accuracy = findings.mean(published.digits, label, 0.1)
+        cost = 100 * in_rows.costs_at(published.digits, 0.1)[label].share
+        accuracy = in_rows.mean(published.digits, label, 0.1)
         assert any(x == pytest.approx(cost, rel=0.06) and y == accuracy for x, y in dots), label
 
 
@@ -231,8 +239,8 @@ def test_the_noise_figure_has_each_method_at_both_rates(published):
     at = names.index("CLD")
     for i, rate in enumerate(published.noise):
         dots = [ax.lines[2 * i].get_xdata()[at] for ax in (kept, accuracy)]
-        assert dots[0] == findings.flipped_kept(published, "CLD")[i]
-        assert dots[1] == pytest.approx(findings.mean(published.noise[rate], "CLD", 0.1))
+        assert dots[0] == in_rows.flipped_kept(published, "CLD")[i]
+        assert dots[1] == pytest.approx(in_rows.mean(published.noise[rate], "CLD", 0.1))
 
 
 def test_a_figure_says_its_numbers(published):

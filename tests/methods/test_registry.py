@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-import main
 import methods
+from deepcore.cli.listing import listing
 from deepcore.data.datasets import DATASETS
 from deepcore.nets.networks import NETS
 from deepcore.proxy.run import ProxyRun
@@ -73,7 +73,7 @@ def test_every_selection_from_logits_of_one_s_own():
 
 
 def test_the_list_has_every_name_field_and_default():
-    words = main.listing().replace(",", " ").split()
+    words = listing().replace(",", " ").split()
     for name in (*methods.METHODS, *methods.ALIASES, *DATASETS, *NETS):
         assert name in words, name
     for cls in methods.METHODS.values():
