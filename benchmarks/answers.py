@@ -2,7 +2,7 @@
 
 They say what the rows of the day say: a number of cells, a range of points, a name. A cell is one data set at
 one fraction kept. What the seeds of a cell cannot decide counts as "not told apart". Sentences that judge go
-through `claim` of benchmarks/findings.py.
+through `claim` of benchmarks/wording.py.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ RECORD = {
     ONLINE: "the loss of each row in its own training batch",
     ONLINE_INITIAL: "the loss of each row in its own training batch, and of the untrained network",
 }
-MANY = 3  # methods named in a sentence
+MANY = 5  # methods named in a sentence
+ENOUGH = 3  # data sets for a recommendation
 FROM_LOGITS = {
     *(
         Signal.LOSS,
@@ -40,22 +41,13 @@ FROM_LOGITS = {
 }
 
 
-def bullets(sentences: Sequence[str]) -> str:
-    """A Markdown list."""
-    return "\n".join(f"- {sentence}" for sentence in sentences)
-
-
 def answer_sentences(cells: Sequence[Cell]) -> list[str]:
     """Which methods beat Random, where, and by how much."""
     chosen = [c for c in cells if c.is_selection]
     columns = columns_of(chosen)
-    seeds, titles = sorted({c.n for c in chosen}), dict.fromkeys(c.title for c in chosen)
-    span = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"{seeds[0]}"
     return [
-        f"{_number(len(titles), 'data set')} ({'; '.join(titles)}), {len(columns)} cells of a data set and a "
-        f"fraction, {span} seeds.",
-        *_most(chosen, "above", columns),
-        *_most(chosen, "below", columns),
+        where(chosen),
+        *_more_often(chosen, columns),
         _without_winner(chosen, columns),
         tally(chosen, CLD, "CLD as published"),
         tally(chosen, ONLINE, "CLD on losses from the training batches (`record=online`)"),
@@ -68,12 +60,22 @@ def highlights(cells: Sequence[Cell], ranks: RankDifferences | None) -> list[str
     chosen = [c for c in cells if c.is_selection]
     columns = columns_of(chosen)
     return [
-        *_most(chosen, "above", columns),
-        *_most(chosen, "below", columns),
+        where(chosen),
+        *_more_often(chosen, columns),
         tally(chosen, CLD, "CLD as published"),
-        recording_sentence(chosen),
         rank_sentence(ranks) if ranks else _without_winner(chosen, columns),
     ]
+
+
+def where(cells: Sequence[Cell]) -> str:
+    """Data sets, cells and seeds."""
+    seeds, titles = sorted({c.n for c in cells}), dict.fromkeys(c.title for c in cells)
+    span = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"{seeds[0]}"
+    so_far = "" if len(titles) >= ENOUGH else "So far "
+    return (
+        f"{so_far}{_number(len(titles), 'data set')} ({'; '.join(titles)}), {len(columns_of(cells))} cells "
+        f"of a data set and a fraction, {span} seeds."
+    )
 
 
 def tally(cells: Sequence[Cell], label: str, name: str) -> str:
@@ -88,25 +90,39 @@ def tally(cells: Sequence[Cell], label: str, name: str) -> str:
     )
 
 
-def _most(cells: Sequence[Cell], side: str, columns: Sequence[tuple[str, float]]) -> list[str]:
-    """The methods on a side of Random in most cells, of those that have rows in at least half of them."""
+def _more_often(cells: Sequence[Cell], columns: Sequence[tuple[str, float]]) -> list[str]:
+    """The methods that are more often on one side of Random than on the other, of those that have rows in at
+    least half of the cells; of CLD the published form alone."""
     labels = [m for m in ordered(cells) if 2 * len(of_label(cells, m)) >= len(columns)]
-    counts = {m: count(of_label(cells, m), side) for m in labels}
-    top = sorted((m for m in labels if counts[m]), key=lambda m: -counts[m])[:MANY]
-    if not top:
-        return [f"No method is {side} Random in any cell."]
-    first = "; ".join(
-        f"{m} in {counts[m]} of {len(of_label(cells, m))} ({_span(of_label(cells, m), side)} points)"
-        for m in top
+    labels = [m for m in labels if m == CLD or not m.startswith("CLD:")]
+    sides = {m: (count(of_label(cells, m), "above"), count(of_label(cells, m), "below")) for m in labels}
+    lead = {m: above - below for m, (above, below) in sides.items()}
+    up = sorted((m for m in labels if lead[m] > 0), key=lambda m: -lead[m])
+    down = sorted((m for m in labels if lead[m] < 0), key=lambda m: lead[m])
+    named = "; ".join(f"{m} ({sides[m][0]} above, {sides[m][1]} below)" for m in _to_the_tie(up, lead))
+    more = len(up) - len(_to_the_tie(up, lead))
+    others = f"; and {_number(more, 'other')}" if more else ""
+    first = (
+        f"More often above Random than below: {named}{others}."
+        if up
+        else ("No method is more often above Random than below.")
     )
-    return [f"Most often {side} Random: {first}."]
+    if not down:
+        return [first, "No method is more often below Random than above."]
+    worst = listed([f"{m} ({sides[m][1]} of {len(of_label(cells, m))})" for m in _to_the_tie(down, lead)])
+    return [
+        first,
+        f"{len(down)} of {len(labels)} selections are more often below Random than above; most often "
+        f"{worst}.",
+    ]
 
 
-def _span(cells: Sequence[Cell], side: str) -> str:
-    """The smallest and largest difference on a side."""
-    found = sorted((c.difference for c in cells if c.side == side), key=abs)
-    ends = [f"{found[0]:+.1f}", f"{found[-1]:+.1f}"]
-    return " to ".join(dict.fromkeys(ends))
+def _to_the_tie(labels: Sequence[str], lead: Mapping[str, int]) -> list[str]:
+    """The first MANY at most, and never one of two that are equal; all when the first are too many equals."""
+    if len(labels) <= MANY:
+        return list(labels)
+    cut = [m for m in labels[:MANY] if lead[m] != lead[labels[MANY]]]
+    return cut or [m for m in labels if lead[m] == lead[labels[0]]]
 
 
 def _without_winner(cells: Sequence[Cell], columns: Sequence[tuple[str, float]]) -> str:
@@ -135,7 +151,8 @@ def _same_steps(cells: Sequence[Cell]) -> list[str]:
     higher = sum(full[place] > best[place] for place in both)
     return [
         "All data for as many steps (Full@k) have a higher mean than every coreset in "
-        f"{higher} of {len(both)} cells."
+        f"{higher} of {len(both)} cells. Their batches are full; a coreset of fewer rows than a batch makes "
+        "smaller steps."
     ]
 
 
@@ -187,38 +204,43 @@ def recording_sentences(heads: Mapping[str, Head], cells: Sequence[Cell]) -> lis
         recording_sentence(chosen),
         *(against(heads, chosen, best, other) for other in FORMS if other != best),
         _decides(chosen),
-        *_by_fraction(chosen),
     ]
 
 
 def recommendation(heads: Mapping[str, Head], cells: Sequence[Cell]) -> list[str]:
-    """What to record: for CLD by its means, for the other methods by what they read."""
-    chosen = [c for c in cells if c.is_selection]
-    means = form_means(chosen)
+    """What to record: for CLD the form that is shown to be better than the others, for the other methods what
+    they read."""
     reading = {name: method for name, kind in METHODS.items() if reads_epochs(method := kind())}
     online = [name for name, method in reading.items() if method.mode == "online"]
     passes = [name for name, method in reading.items() if method.mode == "post_epoch"]
-    lines = []
-    if means:
-        best = max(means, key=lambda m: means[m])
-        up, down, _ = sides_of(heads, chosen, best, CLD)
-        lines.append(
-            f"For CLD, record {RECORD[best]}: `{best}`."
-            if best == CLD or up > down
-            else "For CLD, no recording is shown to be better than the published one."
-        )
     return [
-        *lines,
+        *_for_cld(heads, [c for c in cells if c.is_selection]),
         "For the other methods, record the logits of each row in its own training batch, in every epoch. It "
         f"costs no pass. {listed(online)} read nothing else.",
         f"As published, {listed(passes)} need a pass over all rows after each epoch.",
-        "Record every epoch. Whether a method reads early epochs, all, or every second one is decided later.",
+        "Record every epoch. You can choose later which epochs a method reads.",
     ]
 
 
+def _for_cld(heads: Mapping[str, Head], cells: Sequence[Cell]) -> list[str]:
+    """The form that is above each other form in more cells than below; none on few data sets."""
+    means = form_means(cells)
+    if not means:
+        return []
+    best = max(means, key=lambda m: means[m])
+    verdicts = [sides_of(heads, cells, best, other) for other in FORMS if other != best]
+    data_sets = len({c.title for c in cells})
+    if data_sets < ENOUGH:
+        return [f"For CLD, nothing is recommended yet: {_number(data_sets, 'data set')} cannot decide it."]
+    if all(above > below for above, below, _ in verdicts):
+        return [f"For CLD, record {RECORD[best]}: `{best}`."]
+    return [f"For CLD, no recording is shown to be better than every other. `{best}` has the highest mean."]
+
+
 def reads_epochs(method: CoresetMethod) -> bool:
-    """Whether a method reads what logits of every epoch give, and no features, gradients or weights."""
-    return bool(method.needs) and method.needs <= FROM_LOGITS
+    """Whether a method reads what logits of every epoch give, and no features, gradients or weights, and
+    trains nothing of its own."""
+    return bool(method.needs) and method.needs <= FROM_LOGITS and method.own_run is None
 
 
 def against(heads: Mapping[str, Head], cells: Sequence[Cell], label: str, other: str) -> str:
@@ -265,18 +287,6 @@ def _decides(cells: Sequence[Cell]) -> str:
         f"Between CLD's best and worst form lie {ours:.1f} points in the median cell; the middle half of the "
         f"other methods lies within {theirs:.1f}."
     )
-
-
-def _by_fraction(cells: Sequence[Cell]) -> list[str]:
-    """The best form at each fraction, with its mean over data sets."""
-    lines = []
-    for fraction in sorted({c.fraction for c in cells}):
-        here = [c for c in cells if c.fraction == fraction]
-        means = form_means(here)
-        if means:
-            best = max(means, key=lambda m: means[m])
-            lines.append(f"{at([fraction])} kept: `{best}` ({means[best]:+.1f} points)")
-    return [f"The best form by fraction. {'; '.join(lines)}."] if lines else []
 
 
 def rank_sentence(found: RankDifferences) -> str:

@@ -7,6 +7,8 @@ import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from benchmarks.wording import listed, signed
+from deepcore.analysis.stats import Paired, paired_difference
 from deepcore.experiment.rows import ResultRow
 from deepcore.report.cells import percent
 from deepcore.report.figure_files import DPI, INK, dress
@@ -34,14 +36,37 @@ def length_values(rows: Sequence[ResultRow]) -> Curves:
 
 
 def length_sentences(rows: Sequence[ResultRow]) -> list[str]:
-    """For each network: what twice as many epochs change, from each length to the next, at every fraction."""
-    lines = []
+    """For each network and fraction, what the last two doublings of the length change, with 95% intervals
+    over seeds; then what that means."""
+    lines, told_apart, ends = [], [], []
     for (net, fraction), points in length_values(rows).items():
-        steps = [f"{a[0]} to {b[0]} epochs {b[1] - a[1]:+.1f}" for a, b in itertools.pairwise(points)]
-        seeds = len({row.seed for row in rows if (row.target_net, row.fraction) == (net, fraction)})
-        count = f"{seeds} seed{'' if seeds == 1 else 's'}"
-        lines.append(f"{net}, {percent(fraction)} kept ({count}), in points: {', '.join(steps)}.")
-    return lines
+        if len(points) < 2:
+            continue
+        of = {
+            str(epochs): {
+                r.seed: 100 * r.accuracy
+                for r in rows
+                if (r.target_net, r.fraction, r.epochs) == (net, fraction, epochs)
+            }
+            for epochs, *_ in points[-3:]
+        }
+        pairs = [paired_difference(of, b, a) for a, b in itertools.pairwise(of)]
+        steps = [f"{pair.reference} to {pair.method} epochs {_change(pair)}" for pair in pairs]
+        place = f"{net}, {percent(fraction)} kept"
+        lines.append(f"{place} ({pairs[-1].n} seeds), in points: {', '.join(steps)}.")
+        if pairs[-1].distinguishable:
+            told_apart.append(place)
+        ends += [abs(end) for end in (pairs[-1].low, pairs[-1].high) if end is not None]
+    last = "The last doubling changes nothing that these seeds can tell" + (
+        f", but for {listed(told_apart)}" if told_apart else ""
+    )
+    limit = f"; by its intervals it could change up to {max(ends):.1f} points" if ends else ""
+    return [*lines, f"{last}{limit}."]
+
+
+def _change(pair: Paired) -> str:
+    interval = "" if pair.low is None else f" [{signed(pair.low)}, {signed(pair.high)}]"
+    return f"{signed(pair.difference)}{interval}"
 
 
 def length_figure(rows: Sequence[ResultRow]) -> Figure:

@@ -55,7 +55,7 @@ def _tally(cells: Sequence[Cell]) -> str:
 
 
 def seeds_over_data(heads: Mapping[str, Head]) -> str:
-    """What the seeds of every data set and fraction could show, and how many a difference needs."""
+    """The difference that the seeds of every data set and fraction find, and the seeds that one needs."""
     comparisons = [dataclasses.replace(c, dataset=title) for title, h in heads.items() for c in h.comparisons]
     table = power_table([c for c in comparisons if c.reach])
     return table.render("md")

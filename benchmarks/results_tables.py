@@ -24,6 +24,7 @@ from benchmarks.published import Head, Published
 from benchmarks.result_figures import FIGURES, Drawing, ranks_of
 from benchmarks.study_tables import flipped_table, scores_table
 from benchmarks.verdicts import cells_of
+from benchmarks.wording import bullets
 from deepcore.analysis.comparison import rank_table
 from deepcore.analysis.measured_costs import measured_costs
 from deepcore.cli.flags import Parser
@@ -44,7 +45,7 @@ FOLDER = HERE / "figures"
 DOCS = HERE.parent / "docs"
 COMMAND = "python benchmarks/results_tables.py"
 COSTS_OF = "Fashion-MNIST"  # where there are such rows
-FEW_DATA_SETS = "Ranks over data sets need three data sets at full length; fewer are published yet."
+FEW_DATA_SETS = "Ranks need three data sets at full length; so far there are fewer."
 
 
 def texts(published: Published) -> dict[Path, str]:
@@ -52,7 +53,7 @@ def texts(published: Published) -> dict[Path, str]:
     fashion, digits = published.fashion, published.digits
     parts = {
         **long_parts(published),
-        "paper_facts": answers.bullets(paper_check.facts()),
+        "paper_facts": bullets(paper_check.facts()),
         "setting": settings(published),
         "fashion_findings": findings.fashion_findings(published),
         "form_findings": findings.form_findings(published),
@@ -78,7 +79,7 @@ def texts(published: Published) -> dict[Path, str]:
     }
     readme, results = HERE.parent / "README.md", DOCS / "results.md"
     cells = cells_of(published.long)
-    first = {"highlights": answers.bullets(answers.highlights(cells, ranks_of(published)))}
+    first = {"highlights": bullets(answers.highlights(cells, ranks_of(published)))}
     return {readme: filled(readme, "results", first), results: filled(results, "results", parts)}
 
 
@@ -90,14 +91,14 @@ def long_parts(published: Published) -> dict[str, str]:
     fraction = 0.05 if 0.05 in head.fractions else head.fractions[-1]
     noise, effects = published.long_noise, published.effects
     return {
-        "answer": answers.bullets(answers.answer_sentences(cells)),
+        "answer": bullets(answers.answer_sentences(cells)),
         "ranks": rank_part(answers.rank_sentence(ranks)) if ranks else FEW_DATA_SETS,
         "length": length_part(published),
-        "recording": answers.bullets(answers.recording_sentences(heads, cells)),
+        "recording": bullets(answers.recording_sentences(heads, cells)),
         "recordings": long_tables.forms_over_data(cells).render("md"),
-        "recommendation": answers.bullets(answers.recommendation(heads, cells)),
+        "recommendation": bullets(answers.recommendation(heads, cells)),
         "seeds": long_tables.seeds_over_data(heads),
-        "long_cost_findings": answers.bullets(answers.cost_sentences(title, head, fraction)),
+        "long_cost_findings": bullets(answers.cost_sentences(title, head, fraction)),
         "long_costs": long_tables.long_costs_table(title, head, fraction).render("md"),
         "long_noise": long_tables.long_noise_table(noise).render("md")
         if noise
@@ -125,9 +126,7 @@ def length_part(published: Published) -> str:
     alt = (
         "Accuracy of random coresets of Fashion-MNIST against the number of epochs, a line per fraction kept"
     )
-    return (
-        f"{answers.bullets(length_sentences(published.length))}\n\n![{alt}](../benchmarks/figures/length.png)"
-    )
+    return f"{bullets(length_sentences(published.length))}\n\n![{alt}](../benchmarks/figures/length.png)"
 
 
 def lacking(grid: str, script: str = "head_to_head.py") -> str:

@@ -78,7 +78,7 @@ class Comparison:
 
     @functools.cached_property
     def reach(self) -> tuple[Reach, ...]:
-        """What its seeds could show of a selection beside Random, the most seeds first; empty where nothing
+        """The true difference from Random that its seeds find, the most seeds first; empty where nothing
         was tested."""
         return reach([e.to_random for e in self.entries if e.is_selection and e.to_random])
 

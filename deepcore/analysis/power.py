@@ -1,4 +1,4 @@
-"""What a number of seeds can show: the power of the paired t test after Holm's correction.
+"""What a number of seeds finds: the power of the paired t test after Holm's correction.
 
 The differences of a method from Random over n seeds are taken as normal with a standard deviation s. A true
 difference d is found with probability
@@ -83,13 +83,13 @@ def _power(noncentrality: float, n: int, comparisons: int) -> float:
 
 @dataclass(frozen=True)
 class Reach:
-    """What n seeds of a family of comparisons with Random could show.
+    """The true difference that n seeds find in a family of comparisons with Random.
 
     Attributes:
         methods: compared, which Holm's correction is over.
         n: seeds.
         std: typical standard deviation of a difference over seeds (`typical_std`).
-        shown: the smallest difference that they show, see `smallest_shown`.
+        shown: the true difference that they find with probability POWER, see `smallest_shown`.
     """
 
     methods: int

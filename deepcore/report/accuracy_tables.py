@@ -71,7 +71,7 @@ def overview_table(comparisons: Sequence[Comparison], net: str) -> Table:
 
 
 def reach_notes(comparisons: Sequence[Comparison]) -> tuple[str, ...]:
-    """One sentence: the smallest difference from Random that the seeds of each fraction could have shown."""
+    """One sentence: the true difference from Random that 80% of experiments with these seeds find."""
     nets = {comparison.net for comparison in comparisons}
     found = []
     for comparison in comparisons:
@@ -79,8 +79,8 @@ def reach_notes(comparisons: Sequence[Comparison]) -> tuple[str, ...]:
             place = f"{comparison.net}, " if len(nets) > 1 else ""
             shown = " or ".join(f"{r.shown:.1f} ({r.n} seeds)" for r in comparison.reach)
             found.append(f"{place}{percent(comparison.fraction)}: {shown}")
-    what = "Smallest difference from Random that the seeds could show (80% power, p < 0.05 after Holm)"
-    return (f"{what}, in points. {'; '.join(found)}.",) if found else ()
+    what = "A true difference from Random of this size is found by 80% of such experiments "
+    return (f"{what}with p < 0.05 after Holm, in points. {'; '.join(found)}.",) if found else ()
 
 
 def worst_table(comparisons: Sequence[Comparison], net: str) -> Table:

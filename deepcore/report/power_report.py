@@ -17,9 +17,9 @@ from deepcore.report.text_table import TextTable
 POINTS = (0.5, 1.0, 2.0, 5.0)
 NOTES = (
     "seeds: of the methods that have most. std: of a method's difference from Random over seeds, median over "
-    "the methods. shown: the smallest difference that these seeds could show.",
-    "80% power, two-sided 5% after Holm over the methods compared. The power is at least that: Holm asks "
-    "less of all but the smallest p value.",
+    "the methods. found: 80% of experiments with these seeds find a true difference of this size.",
+    "Found means p < 0.05, two-sided, after Holm over the methods compared. The seeds give 80% or more: Holm "
+    "asks less of all but the smallest p value.",
 )
 
 
@@ -44,8 +44,8 @@ def rows_at(path: Path) -> list[ResultRow]:
 
 
 def power_table(comparisons: Sequence[Comparison]) -> Table:
-    """A line per data set, network and fraction: what its seeds could show, and the seeds that differences of
-    POINTS need; UsageError where nothing was tested."""
+    """A line per data set, network and fraction: the true difference that its seeds find in 80% of
+    experiments, and the seeds that differences of POINTS need; UsageError where nothing was tested."""
     tested = [comparison for comparison in comparisons if comparison.reach]
     if not tested:
         raise UsageError("no method is compared with Random over three seeds or more: add Random, or seeds")
@@ -53,7 +53,7 @@ def power_table(comparisons: Sequence[Comparison]) -> Table:
     several = len({(c.dataset, c.net) for c in tested}) > 1
     headers = (
         *(("data", "net") if several else ()),
-        *("kept", "methods", "seeds", "std", "shown", *(f"{points:g} points" for points in POINTS)),
+        *("kept", "methods", "seeds", "std", "found", *(f"{points:g} points" for points in POINTS)),
     )
     lines = tuple(
         (
@@ -62,7 +62,7 @@ def power_table(comparisons: Sequence[Comparison]) -> Table:
             str(record["methods"]),
             str(record["seeds"]),
             f"{record['std']:.2f}",
-            f"{record['shown']:.2f}",
+            f"{record['found']:.2f}",
             *(_count(record[f"seeds_for_{points:g}"]) for points in POINTS),
         )
         for record in records
@@ -85,7 +85,7 @@ def _record(comparison: Comparison) -> dict[str, object]:
         "methods": found.methods,
         "seeds": found.n,
         "std": found.std,
-        "shown": found.shown,
+        "found": found.shown,
         **needed,
     }
 

@@ -95,7 +95,7 @@ def test_every_accuracy_table_says_it():
     assert f"1%: {of_low.shown:.1f} (4 seeds); 10%: {of_high.shown:.1f} (4 seeds)" in note
     for table in (accuracy_table(comparisons), overview_table(comparisons, "MLP")):
         assert note in table.notes
-        assert "could show" in table.render("md")
+        assert "found by 80%" in table.render("md")
     assert reach_notes(compare_rows(rows_of("A", 85))) == ()
 
 

@@ -23,6 +23,7 @@ from benchmarks.verdicts import (
     of_label,
     ordered,
 )
+from benchmarks.wording import bullets
 from deepcore.analysis.critical_difference import rank_differences
 from deepcore.experiment.rows_csv import to_csv
 
@@ -80,10 +81,13 @@ def test_a_changed_cld_is_no_cell_of_its_own():
 
 def test_sentences_count_cells(heads):
     cells = cells_of(heads)
-    text = answers.bullets(answers.answer_sentences(cells))
+    text = bullets(answers.answer_sentences(cells))
     assert "2 data sets (Letter; Spam), 3 cells of a data set and a fraction, 3 seeds." in text
-    assert "DUAL in 3 of 3 (+3.0 points)" in text
-    assert f"Most often below Random: {CLD} in 3 of 3 (-2.0 points); AUM in 1 of 3 (-2.0 points)." in text
+    assert "More often above Random than below: DUAL (3 above, 0 below)." in text  # and no form of CLD
+    assert (
+        "2 of 5 selections are more often below Random than above; most often CLD (3 of 3) and AUM (1" in text
+    )
+    assert text.startswith("- So far 2 data sets")
     assert "In every cell some method is above Random." in text
     assert "CLD as published is above Random in 0 of 3 cells, below in 3, not told apart in 0" in text
     assert "Full@k) have a higher mean than every coreset in 0 of 1 cells" in text
@@ -91,8 +95,8 @@ def test_sentences_count_cells(heads):
 
 def test_a_cell_without_a_winner_is_named():
     cells = cells_of({"Letter": head({"AUM": SAME, "EL2N": DOWN}, (0.01, 0.1))})
-    text = answers.bullets(answers.answer_sentences(cells))
-    assert "No method is above Random in any cell." in text
+    text = bullets(answers.answer_sentences(cells))
+    assert "No method is more often above Random than below." in text
     assert "In 2 of 2 cells no method is above Random: Letter at 1 and 10%." in text
     assert "CLD as published has no rows here." in text
 
@@ -109,17 +113,42 @@ def test_what_to_record_by_hand(heads):
         "CLD's mean is highest on the loss of each row in its own training batch (+3.0"
     )
     assert f"`{ONLINE}` is above `{CLD}` in 3 of 3 cells, below in 0, not told apart in 0." in lines
-    assert lines[-1].startswith("The best form by fraction. 10% kept: `CLD:record=online` (+3.0 points); 30%")
-    advice = answers.recommendation(heads, cells)
+    few = answers.recommendation(heads, cells)
+    assert few[0] == "For CLD, nothing is recommended yet: 2 data sets cannot decide it."
+    three = {**heads, "Satellite": heads["Letter"]}
+    advice = answers.recommendation(three, cells_of(three))
     assert advice[0] == f"For CLD, record the loss of each row in its own training batch: `{ONLINE}`."
     assert "DUAL" in advice[1]
     assert "GraNd" not in advice[1]  # it reads features, too
+    assert "TAP" not in advice[1]  # it trains a network of its own
     assert advice[2].startswith("As published, CLD, LTC and S2L need a pass")
 
 
 def test_without_a_difference_nothing_is_recommended_for_cld():
-    level = {"Letter": head(dict.fromkeys(FORMS, SAME) | {ONLINE: (0.6, -0.5, 0.1), "AUM": UP})}
-    assert answers.recommendation(level, cells_of(level))[0].startswith("For CLD, no recording is shown")
+    level = head(dict.fromkeys(FORMS, SAME) | {ONLINE: (0.6, -0.5, 0.1), "AUM": UP})
+    three = dict.fromkeys(("Letter", "Spam", "Satellite"), level)
+    assert answers.recommendation(three, cells_of(three))[0].startswith("For CLD, no recording is shown")
+
+
+def test_a_form_that_is_better_than_one_other_alone_is_not_recommended():
+    """Its mean is the highest, and it is told apart from CLD, not from the others."""
+    lower = (-9.0, -10.5, -9.6)
+    rows = head({CLD: lower, NO_INITIAL: SAME, ONLINE: (0.6, -0.5, 0.1), ONLINE_INITIAL: SAME, "AUM": UP})
+    three = dict.fromkeys(("Letter", "Spam", "Satellite"), rows)
+    assert answers.sides_of(three, cells_of(three), ONLINE, CLD)[0] == 3
+    assert answers.recommendation(three, cells_of(three))[0].startswith("For CLD, no recording is shown")
+
+
+def test_methods_of_equal_counts_are_named_together_or_not_at_all():
+    """Seven methods above in one cell and one above in two: of equals none is picked out."""
+    names = [f"file:{letter}.csv" for letter in "abcdefgh"]
+    methods = dict.fromkeys(names, UP)
+    cells = cells_of({"Letter": head(methods), "Spam": head({**dict.fromkeys(names, SAME), names[0]: UP})})
+    text = bullets(answers.answer_sentences(cells))
+    assert f"than below: {names[0]} (2 above, 0 below); and 7 others." in text
+    equal = cells_of({"Letter": head(methods)})
+    text = bullets(answers.answer_sentences(equal))
+    assert all(f"{name} (1 above, 0 below)" in text for name in names)
 
 
 def test_ranks_over_data_sets_by_hand(heads):
