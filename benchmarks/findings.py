@@ -228,8 +228,8 @@ def digits_findings(published: Published) -> str:
             ),
             claim(
                 share < 0.35 and dual.is_best and not dual.beside_random,
-                f"A 10% coreset of DUAL, which reads 30 of the 164 epochs, costs {share:.0%} of a training "
-                f"on all data. Its mean is the highest ({dual.accuracy.mean:.1f}%) and not told apart from "
+                f"A 10% coreset of DUAL, which reads 30 of the 164 epochs, costs {share:.0%} of training on "
+                f"all data. Its mean is the highest ({dual.accuracy.mean:.1f}%) and not told apart from "
                 "Random's.",
             ),
             claim(

@@ -8,6 +8,8 @@ import types
 import typing
 from typing import Any
 
+from deepcore.common.meter import PASSES
+
 FIXED = (  # by the command, and so by the fingerprint that names a row's file
     *("dataset", "seed", "n", "q", "method", "method_spec", "is_selection", "fraction", "target_net"),
     *("target_recipe", "proxy_net", "proxy_recipe", "recording", "batch", "n_test"),
@@ -32,7 +34,7 @@ def wrong_field(row: Any) -> str | None:
         "accuracy": _is_accuracy(row) if done else row.accuracy is None,
         "k": row.k >= int(done),
         "measured": not done or _is_measured(row.measured),
-        "passes": not done or "target" in row.passes,
+        "passes": not done or ("target" in row.passes and all(map(_is_counted, row.passes.values()))),
         "flops_per_example": not done or "target" in row.flops_per_example,
     }
     return next((name for name, holds in valid.items() if not holds), None)
@@ -47,6 +49,11 @@ def _is_accuracy(row: Any) -> bool:
     return abs(hits - round(hits)) < 1e-6 * max(1, row.n_test) and (
         not known or min(known) - 1e-9 <= row.accuracy <= max(known) + 1e-9
     )
+
+
+def _is_counted(passes: dict[str, int]) -> bool:
+    """Every kind of pass, 0 or more."""
+    return passes.keys() == set(PASSES) and min(passes.values()) >= 0
 
 
 def _is_measured(measured: dict[str, Any]) -> bool:

@@ -14,7 +14,8 @@ from deepcore.common.identity import fingerprint
 from deepcore.experiment.row_check import changed_field, wrong_field
 
 SCHEMA = 1
-CHECKSUM = "checksum"  # of a whole row, in the provenance of its file; older files have none
+CHECKSUM = "checksum"  # of a whole row, in the provenance of its file
+WITHOUT_CHECKSUM = "0.1.0"  # files of this version may have none
 LATER = {"label_noise", "long_tail"}  # fields that older rows of this schema lack: their defaults hold
 
 
@@ -171,8 +172,10 @@ def read_row(path: Path) -> ResultRow:
             odd = ", ".join(sorted(names ^ (set(value) | LATER)))
             what = f"lacks, or has beyond what this version reads, {odd}"
         raise StoredMismatch(f"the result row {path} {what}: move it away, or give another --save_path")
-    written = value["provenance"].pop(CHECKSUM, None) if isinstance(value["provenance"], dict) else None
-    if written is not None and written != fingerprint(value):  # of the fields that it was written with
+    origin = value["provenance"] if isinstance(value["provenance"], dict) else {}
+    written = origin.pop(CHECKSUM, None)
+    without = written is None and origin.get("deepcore") == WITHOUT_CHECKSUM
+    if not without and written != fingerprint(value):  # of the fields that it was written with
         raise StoredMismatch(
             f"the result row {path} is damaged, or was changed after it was written; delete it and run the "
             "command again"

@@ -73,6 +73,8 @@ class Keeper(abc.ABC):
                         f"{self.folder.path}: {name} are not those that this recorder was given: it is "
                         "the log of other data; give it another folder"
                     )
+            if labels in held and (held[labels].dtype.kind not in "iu" or held[labels].ndim != 1):
+                raise UsageError(f"{self.folder.path}: {labels} are damaged: no whole numbers in a row")
             if ids in held:
                 one.columns = Columns(np.array(held[ids]))
             one.labels = np.array(held[labels], np.int64) if labels in held else None

@@ -13,6 +13,7 @@ from tiny import images
 
 from deepcore.common.checks import StoredMismatch
 from deepcore.common.identity import fingerprint
+from deepcore.common.meter import PASSES
 from deepcore.experiment.rows import CHECKSUM, read_row
 from deepcore.report.agreement_report import agreement_tables
 
@@ -44,7 +45,9 @@ def edit(path, change):
 
 
 def without_checksum(value):
+    """As version 0.1.0 wrote it."""
     del value["provenance"][CHECKSUM]
+    value["provenance"]["deepcore"] = "0.1.0"
 
 
 @pytest.mark.parametrize(
@@ -60,12 +63,19 @@ def test_a_row_that_was_edited(runs, field):
         again(runs)
 
 
+def test_a_row_whose_checksum_was_removed(runs):
+    (path,) = runs.glob("rows/*CLD*")
+    edit(path, lambda row: row["provenance"].pop(CHECKSUM))
+    with pytest.raises(StoredMismatch, match="was changed after it was written; delete it and run"):
+        again(runs)
+
+
 WRONG = {
     "accuracy": [0.123456, 2, None, "0.5", True, float("nan")],
     "class_accuracy": [[2.0], None, ["x"], {}],
     "k": [0, 1.5, "3", None],
     "measured": [{}, {"seconds": {}}, None],
-    "passes": [{}, {"target": 3}, []],
+    "passes": [{}, {"target": 3}, [], {"target": {"train": 33}}, {"target": dict.fromkeys(PASSES, -1)}],
     "status": ["done", None],
     "notes": ["x", [1]],
     "seed": ["0", 0.5],

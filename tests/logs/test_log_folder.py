@@ -199,3 +199,13 @@ def test_an_array_that_is_one_number(tmp_path):
     np.save(tmp_path / "log" / "train_losses.npy", np.array(3.0))
     with pytest.raises(UsageError, match=r"train_losses.npy has shape \(\) and log.json counts 1 epochs"):
         read_logs(tmp_path / "log")
+
+
+@pytest.mark.parametrize("labels", [np.array(["x", "y"]), np.array([0.5, 1.0]), np.array([[0, 1]])])
+def test_labels_that_are_no_whole_numbers(tmp_path, labels):
+    recorder = LossRecorder([0, 1], folder=tmp_path / "log")
+    recorder.log([0, 1], [0.5, 1.0])
+    recorder.end_epoch()
+    np.save(tmp_path / "log" / "train_labels.npy", labels)
+    with pytest.raises(UsageError, match="train_labels are damaged: no whole numbers in a row"):
+        read_logs(tmp_path / "log")
