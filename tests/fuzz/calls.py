@@ -16,6 +16,7 @@ import deepcore
 import methods
 from deepcore.common.checks import DeepcoreError
 from tests.fuzz import values
+from tests.fuzz.outcome import Fault
 from tests.fuzz.sandbox import Case, Fuzzer, own_folder
 
 EXAMPLES = 60  # of one case
@@ -49,7 +50,9 @@ def call(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
             warnings.simplefilter("ignore")
             result = function(*args, **options)
     except DeepcoreError as error:
-        COUNTS["refused" if str(error) else "refused without a sentence"] += 1
+        if not str(error):
+            raise Fault("refused without a sentence") from error
+        COUNTS["refused"] += 1
         return None
     COUNTS["answered"] += 1
     return result

@@ -82,7 +82,7 @@ def _value(rng: random.Random, action: argparse.Action) -> str:
     if action.choices:
         return rng.choice([*map(str, action.choices)])
     kind = getattr(action.type, "__name__", "str")
-    if kind == "whole":
+    if kind in ("whole", "int"):
         return values.whole(rng)
     if kind == "float":
         return values.number(rng)
@@ -92,9 +92,8 @@ def _value(rng: random.Random, action: argparse.Action) -> str:
         "METHOD": values.method,
         "NET": lambda rng: rng.choice(NETS),
         "DIR": lambda rng: rng.choice(PATHS),
-        "FILE": lambda rng: rng.choice(
-            ("out.csv", "out.npz", "out.json", "none/out.csv", "out", "taken/out.csv")
-        ),
+        "PATH": lambda rng: rng.choice(("rows.csv", *PATHS)),
+        "FILE": lambda rng: rng.choice(FILES),
     }
     if action.metavar in by_name:
         return by_name[action.metavar](rng)
@@ -168,7 +167,15 @@ def lay_out(folder: Path) -> None:
         path.write_bytes(content)
 
 
-TOP = ("data.npz", "log.npz", "log.csv", "folder", "ids.csv", "taken")
+def some_rows() -> str:
+    """Two methods beside Random over three seeds, as a CSV."""
+    from deepcore.experiment.rows_csv import to_csv
+    from tests.rows import rows_of
+
+    return to_csv([*rows_of("Random", 50, 51, 53), *rows_of("CLD", 52, 54, 53), *rows_of("AUM", 40, 44, 41)])
+
+
+TOP = ("data.npz", "rows.csv", "log.npz", "log.csv", "folder", "ids.csv", "taken")
 _CONTENTS: dict[str, bytes] = {}
 
 
@@ -189,6 +196,7 @@ def _contents() -> dict[str, bytes]:
                 np.save(place / "folder" / f"{name}.npy", array)
             (place / "ids.csv").write_text("id\n0\n5\n7\n30\n")
             (place / "taken").write_text("a file")
+            (place / "rows.csv").write_text(some_rows())
             files = [path for path in sorted(place.rglob("*")) if path.is_file()]
             _CONTENTS.update({os.path.relpath(path, place): path.read_bytes() for path in files})
     return _CONTENTS

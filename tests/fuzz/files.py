@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.fuzz import stored
-from tests.fuzz.commands import write_data
+from tests.fuzz.commands import some_rows, write_data
 from tests.fuzz.mutate import BYTES, changed, changes
 from tests.fuzz.outcome import captured, check_command
 from tests.fuzz.sandbox import Case, Fuzzer, own_folder
@@ -48,6 +48,12 @@ def _subset(name: str, path: Path) -> object:
     return methods.parse(f"file:{path / name}")
 
 
+def _power(path: Path) -> object:
+    from deepcore.report.power_report import power_report
+
+    return power_report(path / "r.csv")
+
+
 @functools.cache
 def _bases() -> dict[str, tuple[Callable[[Path], object], Reader, tuple[str, ...]]]:
     """By kind: how its files are written, how they are read, how they may be changed."""
@@ -81,6 +87,7 @@ def _bases() -> dict[str, tuple[Callable[[Path], object], Reader, tuple[str, ...
         "jsonl log": (part(_table, "l.jsonl"), part(_log, "l.jsonl"), (*BYTES, "line", "line")),
         "parquet log": (part(_table, "l.parquet"), part(_log, "l.parquet"), BYTES),
         "csv subset": (part(_text, "s.csv", "id,weight\n3,1\n5,0.5\n20,2\n"), part(_subset, "s.csv"), lines),
+        "csv rows": (part(_text, "r.csv", some_rows()), _power, lines),
         "npz subset": (part(_savez, "s.npz", ids), part(_subset, "s.npz"), arrays),
     }
 

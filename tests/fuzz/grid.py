@@ -64,6 +64,12 @@ class Running:
             raise Fault(f"it hangs: {self.text('err')[-2000:]}")
         return self.status
 
+    def kill(self) -> None:
+        """End it if it runs."""
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGKILL)
+            self.wait()
+
     def text(self, what: str) -> str:
         """What it wrote, "out" or "err", when it has ended."""
         if what not in self.texts:
@@ -109,12 +115,12 @@ def start(folder: Path, *more: str, prepare: Callable[[], None] = nothing) -> Ru
         sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115 (likewise)
         prepare()
         import main
-
+    except KeyboardInterrupt:
+        os._exit(130)  # before the command had begun
+    try:
         status = main.main([*ARGV, *more])
         sys.stdout.flush()
         sys.stderr.flush()
-    except KeyboardInterrupt:
-        status = 130  # before the command had begun
     except BaseException:
         import traceback
 

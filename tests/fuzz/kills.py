@@ -68,9 +68,13 @@ def storm(
                     counts[f"{what}{' with jobs' * with_jobs}, {sent.name}"] += 1
                 except ProcessLookupError:
                     pass
-            for command in commands:
-                signals = {sent} if command is victim and not of_worker else set()
-                grid.check_ended(command, signals)
+            try:
+                for command in commands:
+                    signals = {sent} if command is victim and not of_worker else set()
+                    grid.check_ended(command, signals)
+            finally:
+                for command in commands:
+                    command.kill()
             wait_until_gone(workers)
         final = jobs if rng.random() < 0.3 else ("--jobs", "1")
         grid.finish_and_compare(folder, expected, *final, *REPORT[report], prepare=forked_workers)

@@ -121,25 +121,28 @@ def _in_child(fuzzer: Fuzzer, cases: Iterator[Case], until: float) -> Iterator[A
         _child(fuzzer, cases, folder, writer, until)
     os.close(writer)
     try:
-        with os.fdopen(reader, "rb") as stream:
-            yield from _answers(pid, stream)
+        yield from _answers(reader)
     finally:
+        os.close(reader)
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _answers(pid: int, stream: Any) -> Iterator[Answer]:
-    begun = False
+def _answers(reader: int) -> Iterator[Answer]:
+    begun, held = False, b""
     while True:
-        ready, _, _ = select.select([stream], [], [], WALL_SECONDS)
-        line = stream.readline() if ready else b""
-        if not line:
-            if begun:
-                how = "it hangs" if not ready else "the process died"
-                yield {"fault": 1}, f"{how}\nDied: {how}"
-            return
+        while b"\n" not in held:
+            ready, _, _ = select.select([reader], [], [], WALL_SECONDS)
+            part = os.read(reader, 1 << 16) if ready else b""
+            if not part:
+                if begun or not ready:
+                    how = "the process died" if ready else "it hangs"
+                    yield {"fault": 1}, f"{how}\nDied: {how}"
+                return
+            held += part
+        line, _, held = held.partition(b"\n")
         answer = json.loads(line)
         begun = answer == "begin"
         if not begun:

@@ -51,8 +51,7 @@ def command(report: str) -> tuple[int, str, str]:
 
 @functools.cache
 def finished() -> tuple[dict[str, bytes], str]:
-    """The files of a finished run, and the table that it printed. One proxy run has not finished: its last
-    checkpoint is there."""
+    """The files of a finished run, and the table that it printed."""
     before = Path.cwd()
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         os.chdir(folder)

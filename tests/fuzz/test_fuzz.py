@@ -17,7 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def attempt(case: sandbox.Case) -> str:
-    """Breaks where "b" and "d" come together, dies of "kill", sleeps at "hang", takes memory at "bomb"."""
+    """Breaks where "b" and "d" come together, dies of "kill", computes at "hang", waits at "sleep",
+    takes memory at "bomb"."""
     if {"b", "d"} <= set(case):
         raise ValueError("planted")
     if "kill" in case:
@@ -26,6 +27,8 @@ def attempt(case: sandbox.Case) -> str:
         os.kill(os.getpid(), 9)
     while "hang" in case:
         pass
+    if "sleep" in case:
+        time.sleep(60)
     if "bomb" in case:
         bytearray(1 << 42)
     return "fine"
@@ -61,6 +64,15 @@ def test_a_death_a_hang_and_a_bomb_are_faults_and_the_next_case_is_tried(piece, 
     assert tally.counts == {"fault": 1, "fine": 1}
     assert f"('{piece}',)" in tally.faults[0]
     assert what in tally.faults[0]
+
+
+@pytest.mark.parametrize("before", [0, 1, 20])
+def test_a_case_that_waits_for_ever_is_a_fault(monkeypatch, before):
+    """However the lines of the cases before it come together."""
+    monkeypatch.setattr(sandbox, "WALL_SECONDS", 0.5)
+    tally = tried(*[("y",)] * before, ("sleep",), ("z",))
+    assert tally.counts == {"fine": before + 1, "fault": 1}
+    assert "it hangs" in tally.faults[0]
 
 
 def test_cases_are_those_of_the_seed():

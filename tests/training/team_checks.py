@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -204,13 +205,22 @@ def member(rank: int, folder: Path) -> None:
 
 
 def main() -> int:
-    """Start the three, which then have everything imported; 0 when all of them ended well."""
+    """Start the three, which then have everything imported; 0 when all of them ended well. When one has not,
+    the others, which would wait for it, are ended."""
+    members, failed = [], False
     for rank in range(3):
-        if os.fork() == 0:
+        members.append(os.fork())
+        if members[-1] == 0:
             member(rank, Path(sys.argv[1]))
             return 0
-    statuses = [os.waitstatus_to_exitcode(os.wait()[1]) for _ in range(3)]
-    return int(any(statuses))
+    while members:
+        pid, status = os.wait()
+        members.remove(pid)
+        if status != 0:
+            failed = True
+            for other in members:
+                os.kill(other, signal.SIGKILL)
+    return int(failed)
 
 
 if __name__ == "__main__":
