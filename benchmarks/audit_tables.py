@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))  # runs from a clone without installation
 
 from benchmarks.generated_parts import filled, write_or_check
-from benchmarks.wording import claim
+from benchmarks.wording import claim, listed
 from deepcore.cli.flags import Parser
 
 RESULTS = HERE / "results" / "audit_quality.csv"
@@ -152,7 +152,6 @@ def findings(rows: Sequence[Row]) -> str:
         for data in names
         for score in scores
     }
-    best = {data: max(scores, key=lambda score: found[data, score]) for data in names}
     of_class, of_all = "CLD", "CLD:trajectory=global"
     batches, passes, cleanlab = (
         100 * mean_of(_flipped(rows, score=score), "precision") for score in (*AUDITS, CLEANLAB)
@@ -166,27 +165,26 @@ def findings(rows: Sequence[Row]) -> str:
             f"- Of as many suspects as there are flips, {batches:.0f}% are flips in the audit of batches and "
             f"{passes:.0f}% in that of passes, after one training. cleanlab's self-confidence after five "
             f"reaches {cleanlab:.0f}%. These are means over all data sets and settings.",
-            "- The most precise ranking on average: "
-            + "; ".join(
-                f"{score} on {title(data)} ({found[data, score]:.2f})" for data, score in best.items()
-            )
-            + ".",
-            claim(
-                sum(found[data, of_all] for data in names) > sum(found[data, of_class] for data in names),
-                "- Averaged over the data sets, CLD finds more when it compares with the validation loss of "
-                "all classes instead of the sample's own: "
-                + "; ".join(
-                    f"{found[data, of_all]:.2f} against {found[data, of_class]:.2f} on {title(data)}"
-                    for data in names
-                )
-                + ". The audit therefore does so.",
-            ),
+            "- CLD compared with the validation loss of all classes, as the audit does it, instead of the "
+            f"sample's own class: {_sides(found, names, of_all, of_class)}.",
             claim(
                 next_class < even,
                 f"- Flips to the next class are harder: with 20% of them the audit of batches finds "
                 f"{next_class:.0f}%, of uniform ones {even:.0f}%.",
             ),
         ]
+    )
+
+
+def _sides(found: Mapping[tuple[str, str], float], names: Sequence[str], score: str, other: str) -> str:
+    """On which data sets a score is more precise than another one, and on which less."""
+    more = [data for data in names if found[data, score] > found[data, other]]
+    sides = {"more are found": more, "fewer": [data for data in names if data not in more]}
+    return "; ".join(
+        f"{what} on "
+        + listed([f"{title(d)} ({found[d, score]:.2f} against {found[d, other]:.2f})" for d in of_side])
+        for what, of_side in sides.items()
+        if of_side
     )
 
 
@@ -205,7 +203,7 @@ def share_findings(rows: Sequence[Row]) -> str:
     lines.append(
         "- Where nothing was flipped, the audit of batches counts "
         + ", ".join(f"{mean_of(of_data, 'estimate'):.1%} on {name}" for name, of_data in counted.items())
-        + ": samples that are hard for the network."
+        + ": samples that the network finds hard, or labels that are wrong in the data."
     )
     return "\n".join(lines)
 
