@@ -133,9 +133,9 @@ def _long(name: str, parts: tuple[Part, ...], noise: LabelNoise = CLEAN) -> Grid
     return Grid(f"fashion_long{name}", "FashionMNIST", "MLP", parts, epochs=PAPER_EPOCHS, noise=noise)
 
 
-def _real(name: str) -> Grid:
+def _real(name: str, *parts: Part) -> Grid:
     """A data set of benchmarks/real_data.py at the paper's length."""
-    return Grid(name, f"{name}.npz", "MLP", (Part(EVERY, TENTHS, 10),), epochs=PAPER_EPOCHS)
+    return Grid(name, f"{name}.npz", "MLP", parts, epochs=PAPER_EPOCHS)
 
 
 _CIFAR = (0.002, 0.004, 0.006, 0.008, *(p / 100 for p in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 50, 75)))
@@ -173,9 +173,8 @@ GRIDS = {
         _long(
             "",
             (
-                Part(CORE, (0.002, 0.01, 0.05), 10),
-                Part(CORE, (0.1,), 5),
-                Part((*SELECTIONS, *PAPER, *FURTHER, "Full"), (0.01,), 3),
+                Part(CORE, (0.002, 0.01, 0.05), 5),
+                Part((*SELECTIONS, *PAPER, *FURTHER, "Full"), (0.01,), 1),
             ),
         ),
         _long("_large", (Part(("CLD", "CLD:record=online", "Random", "DUAL", "Full"), (0.3, 0.5, 0.75), 3),)),
@@ -183,7 +182,10 @@ GRIDS = {
         _long("_noise30", (Part(SELECTIONS, (0.01,), 3),), LabelNoise(0.3)),
         _long("_noise_val", (Part(SELECTIONS, (0.01,), 3),), LabelNoise(0.0, 0.3)),
         _long("_effects", (Part(EFFECTS, (0.01,), 3),)),
-        *(_real(name) for name in REAL),
+        _real("satellite", Part(EVERY, TENTHS, 5)),
+        _real("mnist5k", Part(CORE, (0.01, 0.05, 0.1), 10)),
+        _real("spam", Part(CORE, (0.01, 0.05, 0.1), 10)),
+        _real("letter", Part(CORE, (0.01, 0.05, 0.1), 10)),
         Grid(
             "fashion_tail",
             "FashionMNIST",
