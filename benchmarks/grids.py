@@ -29,7 +29,6 @@ FURTHER = (
 REFERENCES = ("Full", "Full@k", "RS2", "ValOnly", "Random+Val")
 EVERY = (*SELECTIONS, *PAPER, *FURTHER, *REFERENCES)
 TENTHS = (0.01, 0.05, 0.1, 0.3)
-REAL = ("mnist5k", "letter", "satellite", "spam")  # of benchmarks/real_data.py
 PAPER_EPOCHS = 164  # of the CIFAR recipe, for proxy and coresets alike
 
 CLEAN = LabelNoise()
