@@ -62,6 +62,10 @@ def run_with(args: argparse.Namespace, early: Any) -> int:
     if args.power is not None:
         from deepcore.report.power_report import power_report
 
+        if not args.power:
+            raise UsageError(
+                "--power is empty: give a folder of results or a .csv of rows (. is the one you are in)"
+            )
         show(power_report(Path(args.power), args.output))
         return 0
     if not args.save_path:

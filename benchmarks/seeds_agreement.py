@@ -95,7 +95,6 @@ def scores_of(setting: Setting, task: ProxyTask, split_seed: int) -> tuple[Score
     split = make_split(setting.data.train.labels, val_fraction=task.spec.val_fraction, seed=split_seed)
     own = split_seed == task.seed  # then it is the run that every script shares
     folder = setting.folder / "proxies" if own else setting.folder / "splits" / f"split{split_seed}"
-    folder.mkdir(parents=True, exist_ok=True)
     run = obtain_proxy(
         folder, setting.data, split, task.spec, task.recording, device=setting.device,
         say=setting.progress.say,

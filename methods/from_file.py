@@ -80,7 +80,7 @@ class FromFile(CoresetMethod):
         in_pool, is_val = np.isin(ids, run.ids), np.isin(ids, run.val_ids)
         outside = ids[~(in_pool | is_val)]
         if outside.size:
-            last = max(run.ids.max(), run.val_ids.max(initial=0))
+            last = max(run.ids.max(), run.val_ids.max(initial=0)) if run.total is None else run.total - 1
             what = f"no row of the training set ({outside.size} such ids): its last row is {last}"
             if 0 <= outside[0] <= last:
                 what = f"no candidate of this seed ({outside.size} such ids): --long_tail left it out"

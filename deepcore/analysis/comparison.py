@@ -11,6 +11,7 @@ import functools
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from deepcore.analysis import stats
 from deepcore.analysis.power import Reach, reach
@@ -118,12 +119,14 @@ def compare_rows(rows: Sequence[ResultRow]) -> list[Comparison]:
     out.
 
     Raises:
-        UsageError: two rows of one method, fraction and seed, such as of two recipes.
+        UsageError: two rows of one method, fraction and seed; rows of two experiments, as of two recipes.
     """
     cells: dict[tuple, dict[str, dict[int, ResultRow]]] = {}
+    settings: dict[tuple, dict[str, tuple[str, Any]]] = {}
     for row in rows:
         if row.status == "ok":
-            cell = cells.setdefault((row.dataset, row.target_net, row.fraction), {})
+            key = (row.dataset, row.target_net, row.fraction)
+            cell = cells.setdefault(key, {})
             seeds = cell.setdefault(row.label, {})
             if row.seed in seeds:
                 raise UsageError(
@@ -131,9 +134,33 @@ def compare_rows(rows: Sequence[ResultRow]) -> list[Comparison]:
                     "compare rows of one recipe"
                 )
             seeds[row.seed] = row
+            _check_setting(row, settings.setdefault(key, {}))
     nets = list(dict.fromkeys(key[:2] for key in cells))
     keys = sorted(cells, key=lambda key: (nets.index(key[:2]), key[2] is None, key[2] or 0))
     return [_compare(*key, cells[key]) for key in keys]
+
+
+def _check_setting(row: ResultRow, known: dict[str, tuple[str, Any]]) -> None:
+    """UsageError where `row` differs from `known`, {field: (label of first row, value)}, which it joins."""
+    for name, value in _setting(row).items():
+        label, other = known.setdefault(name, (row.label, value))
+        if value != other:
+            raise UsageError(
+                f"{label} and {row.label} at {row.fraction} differ in {name} ({other} and {value}): compare "
+                "rows of one experiment"
+            )
+
+
+def _setting(row: ResultRow) -> dict[str, Any]:
+    """The fields that all rows of a comparison share. A method without a proxy run has none of one, nor has a
+    method with a run of its own."""
+    found = {"n": row.n, "q": row.q, "long_tail.imbalance": row.long_tail.get("imbalance")}
+    found |= {f"label_noise.{part}": row.label_noise.get(part, 0.0) for part in ("train", "val")}
+    found |= {f"target_recipe.{name}": value for name, value in row.target_recipe.items()}
+    if row.proxy_recipe is not None and not row.reads.get("own"):
+        found |= {"proxy_net": row.proxy_net}
+        found |= {f"proxy_recipe.{name}": value for name, value in row.proxy_recipe.items()}
+    return found
 
 
 def rank_table(rows: Sequence[ResultRow], net: str) -> RankTable | None:

@@ -12,6 +12,7 @@ infinitely many degrees of freedom, over sqrt(2).
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -49,11 +50,17 @@ def rank_differences(accuracies: Mapping[str, Mapping[str, float]]) -> RankDiffe
     """The ranks of {method: {data set: accuracy}}, over the data sets that all methods have.
 
     Raises:
-        UsageError: fewer than two methods, or fewer than MIN_DATA_SETS data sets that all have.
+        UsageError: an accuracy that is not finite; fewer than two methods, or fewer than MIN_DATA_SETS data
+            sets that all have.
     """
+    for method, found in accuracies.items():
+        for name, value in found.items():
+            if not math.isfinite(value):
+                raise UsageError(f"the accuracy of {method} on {name} is {value}: give finished rows only")
     names = list(dict.fromkeys(name for found in accuracies.values() for name in found))
     numbered = {m: {names.index(name): v for name, v in found.items()} for m, found in accuracies.items()}
     ranks = average_ranks(numbered)
+    ranks = dataclasses.replace(ranks, note=ranks.note.replace("seed", "data set"))  # its blocks
     if len(accuracies) < 2 or ranks.n < MIN_DATA_SETS:
         raise UsageError(
             f"ranks over data sets need two methods and {MIN_DATA_SETS} data sets, not {len(accuracies)} and "

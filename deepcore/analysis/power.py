@@ -50,9 +50,9 @@ def seeds_needed(difference: float, std: float, comparisons: int = 1) -> int | N
     in `power`. None for more than MOST_SEEDS."""
     low, high = MIN_SEEDS - 1, MIN_SEEDS
     while power(difference, std, high, comparisons) < POWER:
-        low, high = high, 2 * high
-        if low > MOST_SEEDS:
+        if high == MOST_SEEDS:
             return None
+        low, high = high, min(2 * high, MOST_SEEDS)
     while high - low > 1:
         middle = (low + high) // 2
         if power(difference, std, middle, comparisons) < POWER:

@@ -33,7 +33,7 @@ def xgboost_log(
     class Log(xgboost.callback.TrainingCallback):
         def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
             if (epoch + 1) % every == 0:
-                rounds = (0, epoch + 1)
+                rounds = (0, model.num_boosted_rounds())  # `epoch` counts from 0 where a model goes on
                 raw, raw_val = (
                     model.predict(part, output_margin=True, iteration_range=rounds) for part in (train, val)
                 )
@@ -62,6 +62,8 @@ def lightgbm_log(
 
     def log(env: Any) -> None:
         trees_stay = not REWEIGHTED & {str(value) for value in env.params.values()}
+        if env.iteration == env.begin_iteration:
+            raw.clear()  # of a model trained before this one
         for name, (x, _) in (("train", train), ("val", val)):
             known = name in raw and trees_stay
             first = env.iteration if known else 0  # all of them where a model is trained further

@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deepcore.cli.flags import whole
 from deepcore.cli.log_flags import add_log_flags, read
 
 if TYPE_CHECKING:
@@ -28,11 +29,11 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     out("--csv", metavar="FILE", help="the table for the person who relabels (default: as --out, .csv)")
     out(
         "--suspects",
-        type=int,
+        type=whole,
         metavar="K",
         help="rows of the table (default: as many as may be wrong, at least 100)",
     )
-    out("--show", type=int, default=24, metavar="K", help="suspects shown one by one (default 24)")
+    out("--show", type=whole, default=24, metavar="K", help="suspects shown one by one (default 24)")
     add = parser.add_argument_group("the data set, to show samples").add_argument
     add(
         "--data",

@@ -47,7 +47,9 @@ def early_pool(args: argparse.Namespace) -> LokyPool | None:
     Where this process has just imported torch, they are copies of it, so that torch is imported once.
     """
     folder, trainings = Path(args.save_path or "."), args.num_exp * len(args.selection or ["CLD"])
-    if args.list or args.costs or args.power or args.dry_run or args.cluster or args.gpu not in (None, [-1]):
+    if args.list or args.costs or args.power is not None or args.dry_run or args.cluster:
+        return None
+    if args.gpu not in (None, [-1]):
         return None
     if launched()[1] > 1:
         return None

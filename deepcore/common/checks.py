@@ -7,6 +7,7 @@ line prints it without a traceback. `UsageError` means that the call itself is w
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import re
 import sys
@@ -78,7 +79,10 @@ def check_positive(
     kind = "a whole number" if whole else "a number"
     bounds = "at least 0" if zero else "above 0"
     number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    number = number and abs(value) <= sys.float_info.max
+    if number and isinstance(value, (float, np.floating)):
+        number = math.isfinite(value)
+    elif number:
+        number = abs(value) <= sys.float_info.max
     if number and whole and value > most:
         bounds += f" and at most {most:,}"
         number = False

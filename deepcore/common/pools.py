@@ -109,9 +109,13 @@ class LokyPool:
             context=multiprocessing.get_context("fork") if forked else None,
         )
         self._broken = loky.process_executor.BrokenProcessPool
-        with _ctrl_c_later() if forked else contextlib.nullcontext():
-            for _ in range(slots):  # the workers start, and import, while the parent goes on
-                self._executor.submit(_preload, tuple(preload))
+        try:
+            with _ctrl_c_later() if forked else contextlib.nullcontext():
+                for _ in range(slots):  # the workers start, and import, while the parent goes on
+                    self._executor.submit(_preload, tuple(preload))
+        except BaseException:  # Ctrl-C: nobody has the pool to close it
+            self.close()
+            raise
 
     def share(self, value: Any) -> str:
         """The path of its pickle."""

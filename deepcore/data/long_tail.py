@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from deepcore.common.checks import UsageError
+from deepcore.common.checks import UsageError, check_positive
 from deepcore.common.identity import fingerprint
 from deepcore.common.seeding import stream
 from deepcore.data.record import LabeledData
@@ -15,7 +15,10 @@ from deepcore.data.split import Split
 
 def check_imbalance(imbalance: float | None) -> None:
     """UsageError unless it is None or a finite number of at least 1."""
-    if imbalance is not None and not 1 <= imbalance < float("inf"):
+    if imbalance is None:
+        return
+    check_positive("long_tail", imbalance)
+    if imbalance < 1:
         raise UsageError(f"long_tail is {imbalance}: the largest class over the smallest, at least 1")
 
 
@@ -32,8 +35,10 @@ def tail_sizes(counts: np.ndarray, imbalance: float) -> np.ndarray:
         (C,) int64, at most `counts`.
 
     Raises:
-        UsageError: a class would have no row.
+        UsageError: fewer than two classes, or a class would have no row.
     """
+    if len(counts) < 2:
+        raise UsageError(f"long_tail needs two classes or more, and there is {len(counts)}: leave it out")
     shares = imbalance ** (-np.arange(len(counts)) / (len(counts) - 1))
     sizes = np.floor((counts / shares).min() * shares + 1e-9).astype(np.int64)  # 1e-9: rounding of the power
     if not sizes[-1]:

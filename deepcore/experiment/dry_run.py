@@ -44,7 +44,7 @@ def describe(harness: Harness) -> list[str]:
     finished = len(plan.cells) - len(pending)
     lines = [f"{len(plan.cells)} rows, {finished} of them finished, into {runtime.folder}"]
     if spec.long_tail is not None:
-        lines.append(tail_line(tail_record(spec.long_tail, plan.seeds[spec.seeds[0]].pool.labels)))
+        lines.append(tail_line(tail_record(spec.long_tail, plan.clean_labels(spec.seeds[0]))))
     seconds, disk = 0.0, 0
     if data.cache and pending:
         lines.append(_cache(data.cache))

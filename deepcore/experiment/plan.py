@@ -188,8 +188,12 @@ class Plan:
             n_test=len(self.data.test),
             reads=self.use_of(method, cell.seed).to_dict(),
             repeats={"runs": method.repeats_needed - 1, "epochs": method.repeat_epochs},
-            long_tail=tail_record(spec.long_tail, of_seed.pool.labels),
+            long_tail=tail_record(spec.long_tail, self.clean_labels(cell.seed)),
         )
+
+    def clean_labels(self, seed: int) -> np.ndarray:
+        """(N,) labels of a seed's candidates as they were before some were flipped."""
+        return self.data.train.labels[self.seeds[seed].split.train]
 
     def selection_name(self, seed: int) -> str:
         """How the folders of a seed's selections begin."""
@@ -290,6 +294,7 @@ def pool_of(data: LabeledData, split: Split, val_fraction: float) -> ProxyRun:
         num_classes=data.num_classes,
         val_ids=split.val,
         val_labels=data.train.labels[split.val],
+        total=len(data.train),
         spec={"identity": split_identity(data, val_fraction, split.seed)},
     )
 

@@ -14,9 +14,11 @@ import io
 import json
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from deepcore.common.checks import StoredMismatch
+from deepcore.experiment.row_check import wrong_field
 from deepcore.experiment.rows import ResultRow
 
 SHARED = ("provenance", "target_recipe", "proxy_recipe", "method_spec", "notes")
@@ -45,6 +47,15 @@ def to_csv(rows: Sequence[ResultRow]) -> str:
     return text.getvalue()
 
 
+def read_csv(path: Path) -> list[ResultRow]:
+    """The rows of a file that `to_csv` wrote; StoredMismatch for anything else."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StoredMismatch(f"{path} cannot be read as a CSV of result rows ({error})") from None
+    return from_csv(text, str(path))
+
+
 def from_csv(text: str, name: str = "the file") -> list[ResultRow]:
     """The counterpart of `to_csv`; StoredMismatch for anything else, with `name` in its message."""
     file = io.StringIO(text, newline="")
@@ -55,9 +66,16 @@ def from_csv(text: str, name: str = "the file") -> list[ResultRow]:
             shared[comment[1], int(comment[2])] = json.loads(comment[3])
             start = file.tell()
         file.seek(start)
-        return [_row(line, shared) for line in csv.DictReader(file)]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        reader = csv.DictReader(file)
+        rows = [(text.count("\n", 0, start) + reader.line_num, _row(line, shared)) for line in reader]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, csv.Error) as error:
         raise StoredMismatch(f"{name} is not a CSV of result rows ({error!r})") from None
+    for number, row in rows:
+        if wrong := wrong_field(row):
+            raise StoredMismatch(
+                f"{name}: line {number}: {wrong} is {getattr(row, wrong)!r}, which no row has"
+            )
+    return [row for _, row in rows]
 
 
 def _row(line: dict[str, str], shared: dict[tuple[str, int], Any]) -> ResultRow:

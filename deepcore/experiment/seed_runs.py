@@ -86,11 +86,14 @@ def proxy_run(
     if runtime.proxy_folder is not None and task.is_shared:
         folder = Path(runtime.proxy_folder.replace("{seed}", str(task.seed)))
         run = load_named(folder, task.spec, task.recording)
-        check_rows(run, task.split, of_seed.data.train.labels)
+        remedy = "change the flags that differ, or leave out --proxy_run"
+        check_rows(run, task.split, of_seed.data.train.labels, remedy)
         return run
+    proxies = runtime.folder / "proxies"
+    proxies.mkdir(exist_ok=True)  # not its parents: where they are gone, so is what was done before
     with progress.bar(task.spec.epochs, f"seed {task.seed}: {task.title} epochs") as step:
         run = obtain_proxy(
-            runtime.folder / "proxies",
+            proxies,
             of_seed.data,
             task.split,
             task.spec,

@@ -59,7 +59,7 @@ def obtain_proxy(
     weights too, asked for or not.
 
     Args:
-        folder: holds one folder per run.
+        folder: holds one folder per run; made where it is not there.
         data: only its train part is used.
         split: of the same seed.
         say: receives one line about what is done.
@@ -80,6 +80,7 @@ def obtain_proxy(
         which = f"seed{spec.seed}" + (f"-repeat{spec.repeat}" if spec.repeat else "")
         which += f"-{spec.rows}" if spec.rows else ""
         name = f"{spec.dataset}-{spec.net}-{which}-{fingerprint(recorded)}".replace("/", "_")
+        folder.mkdir(parents=True, exist_ok=True)
         store = ProxyStore(folder / name)
         _lay_out(store, recorded, data, split, spec)
     which = f"repeat {spec.repeat} of the proxy" if spec.repeat else "proxy"
@@ -152,9 +153,14 @@ def load_named(folder: Path, spec: ProxySpec, recording: Recording) -> ProxyRun:
     return store.load()
 
 
-def check_rows(run: ProxyRun, split: Split, labels: np.ndarray) -> None:
+def check_rows(
+    run: ProxyRun,
+    split: Split,
+    labels: np.ndarray,
+    remedy: str = "move the folder away and run the command again",
+) -> None:
     """The rows of a stored run are those of `split` with these `labels` (of all rows); StoredMismatch names
-    what differs."""
+    what differs, and the remedy."""
     for what, held, wanted in (
         ("candidates", run.ids, split.train),
         ("labels", run.labels, labels[split.train]),
@@ -165,7 +171,7 @@ def check_rows(run: ProxyRun, split: Split, labels: np.ndarray) -> None:
         if not np.array_equal(held, wanted):
             raise StoredMismatch(
                 f"the proxy run {run.folder} was changed, or comes from elsewhere: its {what} are not those "
-                "of this command's split; move the folder away and run the command again"
+                f"of this command's split; {remedy}"
             )
 
 

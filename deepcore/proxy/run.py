@@ -29,6 +29,7 @@ class ProxyRun:
         ids, labels: (N,) int64, original row ids (sorted for runs made here) and labels of the train pool.
         num_classes: C.
         val_ids, val_labels: (Q,) int64 of the validation rows; empty where unknown.
+        total: rows of the training set that the ids are of, some of which may be neither; None where unknown.
         trajectories: {(mode, signal): (T+1, N) float32}; with `modes_agree`, the mode is ignored (own logs).
         val_trajectories: {signal: (T+1, Q) float32}.
         val_class_loss: (T+1, C) mean validation loss per class, when logs came as class means.
@@ -57,6 +58,7 @@ class ProxyRun:
     num_classes: int
     val_ids: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     val_labels: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    total: int | None = None
     trajectories: Trajectories = field(default_factory=dict)
     val_trajectories: Mapping[Signal, np.ndarray] = field(default_factory=dict)
     val_class_loss: np.ndarray | None = None

@@ -210,12 +210,19 @@ def _record(comparison: Comparison, entry: Entry) -> dict[str, Any]:
         **_spread_record("", entry.accuracy),
         **{key: value for key, value in _spread_record("worst", entry.worst).items() if key != "n"},
         **_paired_record("minus_random", entry.to_random),
-        "smallest_shown": next((r.shown for r in comparison.reach if r.n == entry.accuracy.n), None),
+        "smallest_shown": _smallest_shown(comparison, entry),
         **{k: v for k, v in _paired_record("minus_best", entry.to_best).items() if not k.endswith("p_holm")},
         "best": entry.is_best,
         "as_good_as_best": entry.as_good_as_best,
         "verdict": entry.verdict,
     }
+
+
+def _smallest_shown(comparison: Comparison, entry: Entry) -> float | None:
+    """Of a selection that is compared with Random, by the seeds that both have."""
+    if not entry.is_selection or entry.to_random is None:
+        return None
+    return next((r.shown for r in comparison.reach if r.n == entry.to_random.n), None)
 
 
 def _place(comparison: Comparison, entry: Entry) -> dict[str, Any]:

@@ -201,9 +201,11 @@ def _instead_of(run: ProxyRun, classes: np.ndarray) -> str:
 def _legend(audit: Audit, *, odd: bool) -> list[str]:
     if not audit.run.trajectories:
         return ["There are no loss curves: the log was made in one pass."] if odd else []
-    whose = "its class's mean validation loss" if audit.run.log.has_classes else "the mean validation loss"
-    colour = "Red" if odd else "Blue"
-    reference = f"; dashed grey: {whose}" if references(audit.run) is not None else ""
+    colour, known = "Red" if odd else "Blue", references(audit.run)
+    whose = "the mean validation loss"
+    if known is not None and audit.run.log.has_classes:
+        whose += " of its class" if known.shape[1] > 1 else " of all classes"
+    reference = "" if known is None else f"; dashed grey: {whose}"
     return [f"{colour}: the sample's loss by epoch{reference}."]
 
 

@@ -1,4 +1,4 @@
-"""One sample's losses beside its class's validation losses, as a small <svg>."""
+"""One sample's losses beside mean validation losses, as a small <svg>."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def loss_curve(losses: np.ndarray, reference: np.ndarray | None, first: int, *, 
 
     Args:
         losses: (T,) of the sample, NaN where it was not logged.
-        reference: (T,) mean validation losses of its class, or None.
+        reference: (T,) mean validation losses, or None.
         first: number of the first epoch.
         suspicious: drawn in the colour of suspects.
     """

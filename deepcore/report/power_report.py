@@ -9,7 +9,7 @@ from deepcore.analysis.comparison import Comparison, compare_rows
 from deepcore.analysis.power import seeds_needed
 from deepcore.common.checks import UsageError
 from deepcore.experiment.rows import ResultRow, RowStore
-from deepcore.experiment.rows_csv import from_csv
+from deepcore.experiment.rows_csv import read_csv
 from deepcore.report.cells import percent
 from deepcore.report.table import Table
 from deepcore.report.text_table import TextTable
@@ -35,7 +35,7 @@ def rows_at(path: Path) -> list[ResultRow]:
         folders = [folder for folder in (path, *sorted(path.glob("seed*"))) if (folder / "rows").is_dir()]
         rows = [row for folder in folders for row in RowStore(folder / "rows").all()]
     elif path.suffix == ".csv" and path.is_file():
-        rows = from_csv(path.read_text(), str(path))
+        rows = read_csv(path)
     else:
         raise UsageError(f"--power {path}: give a folder of results (--save_path) or a .csv of rows")
     if not rows:

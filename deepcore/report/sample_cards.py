@@ -46,10 +46,11 @@ def class_name(run: ProxyRun, c: int) -> str:
 
 
 def references(run: ProxyRun) -> np.ndarray | None:
-    """(T, C) validation losses to draw; one column without classes; None without any."""
-    if Signal.LOSS in run.val_trajectories or run.val_class_loss is not None:
-        return run.val_class_means(initial=run.has_initial)
-    return None if run.val_mean_loss is None else run.val_mean(initial=run.has_initial)[:, None]
+    """(T, 1) mean validation losses to draw, with which CLD compares in an audit; (T, C) of each class where
+    only these were logged; None without any."""
+    if Signal.LOSS in run.val_trajectories or run.val_mean_loss is not None:
+        return run.val_mean(initial=run.has_initial)[:, None]
+    return None if run.val_class_loss is None else run.val_class_means(initial=run.has_initial)
 
 
 def cards(

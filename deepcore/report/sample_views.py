@@ -58,8 +58,14 @@ class _Arrays(SampleViews):
             held = ", ".join(f"{key} {array.shape}" for key, array in arrays.items())
             raise UsageError(f"{path}: no pictures x_train (N, H, W) or (N, H, W, C) in it, but {held}")
         self.where, self.pictures = path, arrays[name]
+        if self.pictures.dtype.kind not in "buif" or not self.pictures.size:
+            raise UsageError(
+                f"{path}: {name} holds {self.pictures.dtype} values of shape {self.pictures.shape}: pictures "
+                "are real numbers, at least one"
+            )
         few = self.pictures[:SAMPLED]
-        self.low, self.high = float(few.min()), float(few.max())
+        few = few[np.isfinite(few)]
+        self.low, self.high = (float(few.min()), float(few.max())) if few.size else (0.0, 0.0)
         if self.pictures.dtype == np.uint8 and self.high >= DARK:
             self.low, self.high = 0.0, 255.0
 
@@ -71,7 +77,9 @@ class _Arrays(SampleViews):
             )
         from PIL import Image
 
-        shares = (np.asarray(self.pictures[sample], np.float64) - self.low) / ((self.high - self.low) or 1.0)
+        values = np.asarray(self.pictures[sample], np.float64)
+        values = np.where(np.isfinite(values), values, self.low)
+        shares = (values - self.low) / ((self.high - self.low) or 1.0)
         pixels = (255 * shares.clip(0, 1) + 0.5).astype(np.uint8)
         if pixels.ndim == 3 and pixels.shape[2] not in (3, 4):
             pixels = pixels[..., 0]

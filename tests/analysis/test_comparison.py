@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from rows import BAD, RANDOM, ROWS, RS2, A, B, rows_of
+from rows import BAD, RANDOM, RECIPE, ROWS, RS2, A, B, rows_of
 from scipy import stats as scipy_stats
 
 from deepcore.analysis.comparison import compare_rows, rank_table, side
@@ -112,6 +112,31 @@ def test_nets_and_fractions_are_kept_apart_and_in_order():
         ("LeNet", 0.05),
     ]
     assert found[3].entries[0].accuracy.mean == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"target_recipe": {**RECIPE, "epochs": 164}}, r"target_recipe\.epochs \(3 and 164\)"),
+        ({"n": 900}, r"n \(1000 and 900\)"),
+        ({"long_tail": {"imbalance": 100.0}}, r"long_tail\.imbalance \(None and 100\.0\)"),
+        ({"label_noise": {"train": 0.4, "val": 0.0}}, r"label_noise\.train \(0\.0 and 0\.4\)"),
+    ],
+)
+def test_rows_of_two_experiments_are_not_paired(changes, words):
+    rows = [*rows_of("Random", *RANDOM), *rows_of("A", *A, **changes)]
+    with pytest.raises(UsageError, match=f"Random and A at 0.1 differ in {words}: compare rows of one exp"):
+        compare_rows(rows)
+
+
+def test_one_proxy_for_all_that_read_the_shared_one():
+    """Random reads none; a run of a method's own may be shorter."""
+    shared = {"proxy_net": "MLP", "proxy_recipe": RECIPE}
+    shorter = {"proxy_net": "MLP", "proxy_recipe": {**RECIPE, "epochs": 2}}
+    rows = [*rows_of("Random", *RANDOM), *rows_of("A", *A, **shared)]
+    assert len(compare_rows([*rows, *rows_of("Own", *B, **shorter, reads={"own": "validation"})])) == 1
+    with pytest.raises(UsageError, match=r"A and B at 0.1 differ in proxy_recipe\.epochs \(3 and 2\)"):
+        compare_rows([*rows, *rows_of("B", *B, **shorter)])
 
 
 def test_rows_of_their_own_size_are_compared_with_nothing():

@@ -39,8 +39,15 @@ def test_groups_by_hand():
 
 def test_a_data_set_that_one_method_lacks_is_left_out_and_two_are_too_few():
     full = {"a": {"x": 1, "y": 2, "z": 3, "w": 4}, "b": {"x": 2, "y": 1, "z": 0}}
-    assert rank_differences(full).ranks.n == 3
+    found = rank_differences(full).ranks
+    assert found.n == 3
+    assert found.note == "2 methods: Friedman's test needs three; 3 of 4 data sets are common to all compared"
     with pytest.raises(UsageError, match="need two methods and 3 data sets, not 2 and 2"):
         rank_differences({"a": {"x": 1, "y": 2}, "b": {"x": 2, "y": 1}})
     with pytest.raises(UsageError, match="need two methods"):
         rank_differences({"a": {"x": 1, "y": 2, "z": 1}})
+
+
+def test_an_accuracy_that_is_not_finite_is_named_with_its_data_set():
+    with pytest.raises(UsageError, match=r"^the accuracy of b on y is nan: give finished rows only"):
+        rank_differences({"a": {"x": 1, "y": 2, "z": 3}, "b": {"x": 2, "y": float("nan"), "z": 0}})

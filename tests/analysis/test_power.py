@@ -64,6 +64,14 @@ def test_more_seeds_show_less_and_more_methods_more():
     assert seeds_needed(100.0, 1.0) == 3
 
 
+def test_no_more_seeds_than_the_most(monkeypatch):
+    assert seeds_needed(0.0065, 1.0) is None  # 185,775
+    monkeypatch.setattr(power_module, "MOST_SEEDS", 34)
+    assert seeds_needed(0.5, 1.0) == 34
+    monkeypatch.setattr(power_module, "MOST_SEEDS", 33)
+    assert seeds_needed(0.5, 1.0) is None
+
+
 def pair(std, n, p=0.5):
     return Paired("a", "Random", n, 1.0, std, p=p)
 

@@ -257,6 +257,37 @@ def test_lightgbm_reweighted_or_trained_further(boosting):
     np.testing.assert_allclose(run.trajectory(Signal.LOSS, "online")[-1], expected, rtol=1e-4)
 
 
+def test_xgboost_trained_further():
+    """A training that goes on begins with trees, and its rounds count from 0 again."""
+    xgboost = pytest.importorskip("xgboost")
+    from deepcore.callbacks.boosting import xgboost_log
+
+    kind = {"objective": "multi:softprob", "num_class": C, "nthread": 1}
+    train, val = xgboost.DMatrix(X, Y), xgboost.DMatrix(X_VAL, Y_VAL)
+    recorder, told = LossRecorder(Y, Y_VAL), {}
+    xgboost.train(
+        kind, train, 6, xgb_model=xgboost.train(kind, train, 3), evals=[(train, "train"), (val, "val")],
+        evals_result=told, verbose_eval=False, callbacks=[xgboost_log(recorder, train, val)],
+    )  # fmt: skip
+    run = recorder.run()
+    means = run.trajectory(Signal.LOSS, "online").mean(axis=1)
+    np.testing.assert_allclose(means, told["train"]["mlogloss"], rtol=1e-4)
+    np.testing.assert_allclose(run.val_mean(), told["val"]["mlogloss"], rtol=1e-4)
+
+
+def test_a_second_training_with_the_same_callback_begins_without_the_first_one_s_trees():
+    lightgbm = pytest.importorskip("lightgbm")
+    from deepcore.callbacks.boosting import lightgbm_log
+
+    kind = {"objective": "multiclass", "num_class": C, "num_threads": 1, "verbose": -1, "min_data_in_leaf": 3}
+    recorder = LossRecorder(Y, Y_VAL)
+    log = lightgbm_log(recorder, (X, Y), (X_VAL, Y_VAL))
+    for _ in range(2):
+        lightgbm.train(kind, lightgbm.Dataset(X, Y, free_raw_data=False), 4, callbacks=[log])
+    losses = recorder.run().trajectory(Signal.LOSS, "online")
+    np.testing.assert_array_equal(losses[4:], losses[:4])
+
+
 def test_boosting_with_a_loss_of_ones_own_and_every_second_round():
     xgboost = pytest.importorskip("xgboost")
     from deepcore.callbacks.boosting import xgboost_log

@@ -14,6 +14,8 @@ import pytest
 
 from deepcore.__main__ import main
 from deepcore.logs import LossRecorder, read_logs
+from deepcore.report.sample_cards import references
+from deepcore.report.sample_views import sample_views
 from methods.cld import CLD
 
 N, Q, T, C = 90, 30, 12, 3
@@ -131,6 +133,17 @@ def test_the_flipped_samples_come_first(call, tmp_path):
                              "AUM", "loss", "new_label"]  # fmt: skip
 
 
+def test_the_curve_beside_a_sample_is_the_one_that_cld_compares_with(call, tmp_path):
+    log = write_log(tmp_path / "log")
+    assert call(log)[0] == 0
+    run = read_logs(log)
+    known = references(run)
+    np.testing.assert_array_equal(known[:, 0], run.val_mean(initial=run.has_initial))
+    assert known.shape[1] == 1
+    page = Page((tmp_path / "audit.html").read_text())
+    assert "dashed grey: the mean validation loss of all classes" in page.text
+
+
 def test_a_one_pass_log_has_no_curves(call, tmp_path):
     status, said = call(write_log(tmp_path / "log", mode="one_pass"), "--suspects", 5, "--csv", "relabel.csv")
     assert status == 0
@@ -193,6 +206,21 @@ def test_pictures_of_any_range_fill_it(call, tmp_path, values):
     np.testing.assert_allclose(shown, whole[first], atol=3)
 
 
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+def test_a_value_that_is_not_finite_is_black_and_the_others_as_they_are(tmp_path, odd):
+    image = pytest.importorskip("PIL.Image")
+    values = PICTURES / 255
+    values[3, 0, 0] = odd
+    np.savez(tmp_path / "x.npz", x_train=values)
+    views = sample_views(tmp_path / "x.npz", None, "id")
+    for sample in (3, 7):
+        content = base64.b64decode(re.search('base64,([^"]+)', views.view(sample))[1])
+        expected = PICTURES[sample].copy()
+        if sample == 3:
+            expected[0, 0] = 0
+        np.testing.assert_allclose(np.asarray(image.open(io.BytesIO(content)), float), expected, atol=1)
+
+
 @pytest.mark.parametrize("text_ids", [True, False])
 def test_pictures_of_a_folder(call, tmp_path, text_ids):
     image = pytest.importorskip("PIL.Image")
@@ -204,6 +232,13 @@ def test_pictures_of_a_folder(call, tmp_path, text_ids):
     assert status == 0, said
     page = Page((tmp_path / "audit.html").read_text())
     assert {entry["alt"] for entry in page.images[:3]} == {f"sample {IDS[i]}" for i in WRONG}
+
+
+@pytest.mark.parametrize("flag", ["--show", "--suspects"])
+def test_a_number_beyond_64_bits(call, flag):
+    status, said = call("log", flag, "9" * 20)
+    assert status == 2
+    assert f"argument {flag}: {'9' * 20} is beyond 64 bits" in said
 
 
 @pytest.mark.parametrize(
@@ -221,6 +256,8 @@ def test_pictures_of_a_folder(call, tmp_path, text_ids):
         (["--data", "t.csv", "--data_column", "text"], "there is no text for id"),
         (["--data", "few.npz"], "there is no picture for id .*: ids of pictures in an .npz are row numbers"),
         (["--data", "flat.npz"], "no pictures x_train"),
+        (["--data", "none.npz"], r"x_train holds float64 values of shape \(0, 6, 6\): pictures are real"),
+        (["--data", "words.npz"], "x_train holds <U1 values of shape"),
         (["--data", "empty"], "there are no pictures in it"),
     ],
 )
@@ -230,6 +267,8 @@ def test_what_is_wrong_is_one_sentence_and_nothing_is_written(call, tmp_path, ar
     (tmp_path / "empty").mkdir()
     np.savez(tmp_path / "few.npz", x_train=PICTURES[:1])
     np.savez(tmp_path / "flat.npz", x_train=PICTURES[0])
+    np.savez(tmp_path / "none.npz", x_train=np.zeros((0, 6, 6)))
+    np.savez(tmp_path / "words.npz", x_train=np.full((N, 6, 6), "a"))
     before = sorted(tmp_path.iterdir())
     status, said = call(log, *argv)
     assert status == 2

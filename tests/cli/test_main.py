@@ -17,6 +17,7 @@ import pytest
 
 import main
 from deepcore.cli.flags import IGNORED_FLAGS, parser
+from deepcore.cli.machine import early_pool
 from deepcore.common.checks import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -286,6 +287,7 @@ def test_the_main_job_runs_without_tqdm_matplotlib_and_torchvision(tmp_path, cap
     ("argv", "message"),
     [
         (["--save_path", ""], "--save_path is empty"),
+        (["--power", ""], "--power is empty"),
         (["--model", ""], "--model is empty"),
         (["--dataset", ""], "unknown data set ''"),
         (["--print_freq", "-1"], "--print_freq is -1"),
@@ -297,6 +299,11 @@ def test_values_that_mean_nothing_are_refused(call, tmp_path, argv, message):
     assert status == 2
     assert message in err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("path", ["", "runs"])
+def test_no_workers_are_started_for_the_seeds_needed(path):
+    assert early_pool(parser().parse_args(["--power", path, "--jobs", "2"])) is None
 
 
 def test_a_dry_run_refuses_what_the_run_would(call, tmp_path):

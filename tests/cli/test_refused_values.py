@@ -48,6 +48,15 @@ def test_a_positive_whole_number(value):
     check_positive("epochs", 2**53, whole=True)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+def test_a_positive_number_of_numpy(kind):
+    check_positive("lr", kind(0.1))
+    for value in ("inf", "nan"):
+        with pytest.raises(UsageError, match=r"^lr is .*: it must be a number above 0"):
+            check_positive("lr", kind(value))
+
+
 @pytest.mark.parametrize(
     "flag",
     [

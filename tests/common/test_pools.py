@@ -50,21 +50,23 @@ def test_the_folder_is_there_only_while_workers_are_that_would_remove_it(monkeyp
 
 
 INTERRUPTED = """
-import os, signal, sys
+import multiprocessing, os, signal, sys
 sys.path.insert(0, sys.argv[1])
 from deepcore.common.pools import LokyPool
 
 parent = os.getpid()
-os.register_at_fork(before=lambda: os.kill(parent, signal.SIGINT))
+hits = iter([signal.SIGINT])
+os.register_at_fork(before=lambda: os.kill(parent, next(hits, 0)))
 try:
-    LokyPool(1, forked=True)
+    LokyPool(2, forked=True)
 except KeyboardInterrupt:
-    print("stopped")
+    print("stopped", len(multiprocessing.active_children()))
+    sys.stdout.flush()
     os._exit(0)
 """
 
 
-def test_ctrl_c_while_workers_are_forked_is_neither_lost_nor_printed():
+def test_ctrl_c_while_workers_are_forked_is_neither_lost_nor_printed_and_ends_them():
     command = [sys.executable, "-c", INTERRUPTED, str(ROOT)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert (done.stdout, done.stderr, done.returncode) == ("stopped\n", "", 0)
+    assert (done.stdout, done.stderr, done.returncode) == ("stopped 0\n", "", 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -11,9 +12,11 @@ from test_label_noise import blobs
 import main
 from benchmarks.grids import GRIDS
 from deepcore.common.checks import UsageError
-from deepcore.data.long_tail import cut_tail, tail_sizes
+from deepcore.data.long_tail import check_imbalance, cut_tail, tail_sizes
 from deepcore.data.split import make_split
+from deepcore.experiment.plan import pool_of
 from deepcore.experiment.tail_record import tail_line, tail_record
+from methods import parse
 
 
 def tailed(imbalance, seed=0, n=4000):
@@ -65,6 +68,18 @@ def test_a_tail_that_leaves_a_class_empty_is_refused():
         tail_sizes(np.array([50, 50, 50, 50]), 100)
 
 
+@pytest.mark.parametrize("imbalance", ["5", True, float("inf"), float("nan"), 0.5])
+def test_what_is_no_imbalance_is_refused(imbalance):
+    with pytest.raises(UsageError, match=f"^long_tail is {imbalance!r}: "):
+        check_imbalance(imbalance)
+    check_imbalance(None)
+
+
+def test_one_class_has_no_tail():
+    with pytest.raises(UsageError, match="needs two classes or more, and there is 1: leave it out"):
+        tail_sizes(np.array([10]), 5.0)
+
+
 def test_the_record_and_its_line():
     record = tail_record(4, np.array([0, 0, 0, 0, 1, 1, 2]))
     assert record == {"imbalance": 4.0, "largest": 4, "smallest": 1}
@@ -85,7 +100,7 @@ def test_a_run_with_a_tail_says_so_and_is_another_row_and_proxy(tmp_path, capsys
     rows = [json.loads(path.read_text()) for path in (tmp_path / "rows").glob("*.json")]
     whole, cut = sorted(rows, key=lambda row: -row["n"])
     assert whole["long_tail"] == {}
-    assert cut["long_tail"]["imbalance"] == 5
+    assert cut["long_tail"] == {"imbalance": 5.0, "largest": 180, "smallest": 36}  # whatever was flipped
     assert cut["k"] == int(0.1 * cut["n"] + 0.5)
     assert cut["label_noise"]["flipped"] == int(0.1 * cut["n"] + 0.5)
     assert cut["q"] == whole["q"]
@@ -104,6 +119,19 @@ def test_a_subset_with_rows_that_the_tail_left_out_is_refused(tmp_path, capsys):
     ids.write_text("id\n" + "\n".join(map(str, range(500))) + "\n")
     assert run(tmp_path / "runs", "--selection", f"file:{ids}", "--long_tail", "5") == 2
     assert "--long_tail left it out" in capsys.readouterr().err
+
+
+def test_a_row_beyond_the_last_that_the_tail_kept_is_a_row_of_the_training_set(tmp_path):
+    data, _, cut, tail = tailed(9)
+    last = len(data.train) - 1
+    kept = dataclasses.replace(
+        tail, train=tail.train[tail.train < last - 5], val=tail.val[tail.val < last - 5]
+    )
+    pool = pool_of(cut, kept, 0.1)
+    for row, words in [(last, "--long_tail left it out"), (last + 1, f"its last row is {last}$")]:
+        (tmp_path / "ids.csv").write_text(f"id\n{row}\n")
+        with pytest.raises(UsageError, match=words):
+            parse(f"file:{tmp_path / 'ids.csv'}").check(pool, 1)
 
 
 def test_the_grid_has_the_tail():

@@ -3,6 +3,7 @@ what differs."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 
@@ -14,7 +15,9 @@ from tiny import images
 from deepcore.common.checks import StoredMismatch
 from deepcore.common.identity import fingerprint
 from deepcore.common.meter import PASSES
+from deepcore.common.progress import Progress
 from deepcore.experiment.rows import CHECKSUM, read_row
+from deepcore.experiment.seed_runs import proxy_run
 from deepcore.report.agreement_report import agreement_tables
 
 SELECTION = ("CLD", "Random")
@@ -134,7 +137,8 @@ def test_a_named_proxy_run_of_other_labels(runs, tmp_path):
     np.savez(folder / "pool.npz", **arrays)
     sums = _checksum(folder / "pool.npz")
     edit(folder / "done.json", lambda done: done["checksums"].update({"pool.npz": sums}))
-    with pytest.raises(StoredMismatch, match="its labels are not those of this command's split"):
+    words = "its labels are not those of this command's split; .* or leave out --proxy_run$"
+    with pytest.raises(StoredMismatch, match=words):
         again(tmp_path / "new", proxy_folder=str(folder))
 
 
@@ -234,3 +238,13 @@ def test_a_folder_that_is_moved_away_ends_the_command(runs, tmp_path, monkeypatc
     with pytest.raises(OSError, match="rows"):
         runner(runs, grid(*SELECTION, seeds=(1,))).run()
     assert not runs.exists()
+
+
+def test_a_folder_that_is_moved_away_before_the_proxy_run_is_not_made_anew(tmp_path):
+    """A call of the library makes it: tests/proxy/test_engine.py."""
+    harness = runner(tmp_path / "runs", grid(*SELECTION))
+    runtime = dataclasses.replace(harness.runtime, folder=tmp_path / "gone")
+    (task,) = harness.plan.proxies.values()
+    with pytest.raises(OSError, match="gone"):
+        proxy_run(harness.plan, runtime, Progress(quiet=True), task)
+    assert not (tmp_path / "gone").exists()

@@ -17,7 +17,7 @@ from deepcore.common.checks import StoredMismatch
 from deepcore.common.progress import Progress
 from deepcore.data.label_noise import LabelNoise
 from deepcore.experiment.harness import Harness
-from deepcore.experiment.rows_csv import from_csv, to_csv
+from deepcore.experiment.rows_csv import from_csv, read_csv, to_csv
 from deepcore.experiment.spec import ExperimentSpec
 
 
@@ -70,4 +70,33 @@ def test_another_file_is_refused(text):
         assert from_csv(text) == []
         return
     with pytest.raises(StoredMismatch, match=r"x\.csv is not a CSV of result rows"):
+        from_csv(text, "x.csv")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"dataset,label\nDigits,M\xfcller\n", b"label\n" + b"x" * 200_000, b"label\n" + b"[" * 100_000],
+    ids=["latin", "long", "deep"],
+)
+def test_bytes_that_no_row_has_are_one_sentence(tmp_path, content):
+    path = tmp_path / "x.csv"
+    path.write_bytes(content)
+    with pytest.raises(StoredMismatch, match=r"x\.csv .*CSV of result rows"):
+        read_csv(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"accuracy": None}, "accuracy is None"),
+        ({"accuracy": "high"}, "accuracy is 'high'"),
+        ({"accuracy": 60.0}, "accuracy is 60"),
+        ({"fraction": "ten"}, "fraction is 'ten'"),
+    ],
+)
+def test_a_value_that_no_row_has_is_named_with_its_line(changes, words):
+    first, second = rows_of("Random", 50, 60)
+    text = to_csv([first, dataclasses.replace(second, **changes)])
+    line = text.count("\n")
+    with pytest.raises(StoredMismatch, match=f"x.csv: line {line}: {words}"):
         from_csv(text, "x.csv")

@@ -164,6 +164,11 @@ def test_a_run_stopped_between_epochs_ends_like_an_undisturbed_one(tmp_path, net
         assert resumed.costs["passes"] == whole.costs["passes"]
 
 
+def test_the_folder_of_runs_is_made(tmp_path):
+    run = proxy(tmp_path / "new" / "deep", images(), Recording(frozenset({Signal.LOSS})))
+    assert run.folder.parent == tmp_path / "new" / "deep"
+
+
 def test_a_changed_file_is_refused_with_the_remedy(tmp_path):
     data = images()
     run = proxy(tmp_path, data)

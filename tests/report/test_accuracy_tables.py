@@ -73,6 +73,7 @@ def test_records_are_unrounded():
     assert a["minus_random_low"] < 5 < a["minus_random_high"]
     assert a["minus_random_p"] < a["minus_random_p_holm"] < 0.001
     assert a["smallest_shown"] == compare_rows(ROWS)[0].reach[0].shown
+    assert random["smallest_shown"] is by_label["RS2"]["smallest_shown"] is full["smallest_shown"] is None
     assert (a["best"], a["as_good_as_best"], a["verdict"], a["is_selection"]) == (
         True, False, "best, > Random", True,
     )  # fmt: skip
@@ -83,6 +84,14 @@ def test_records_are_unrounded():
     assert [line["method"] for line in lines] == [record["method"] for record in records]
     assert float(lines[0]["worst_mean"]) == a["worst_mean"] == pytest.approx(36.625)
     assert lines[3]["minus_random"] == ""
+
+
+def test_the_smallest_difference_shown_is_of_the_seeds_that_are_compared():
+    """A has four seeds and Random three."""
+    comparisons = compare_rows([row for row in ROWS if row.label != "Random" or row.seed < 3])
+    (found,) = [record for record in accuracy_table(comparisons).records if record["method"] == "A"]
+    (reach,) = comparisons[0].reach
+    assert (found["n"], reach.n, found["smallest_shown"]) == (4, 3, reach.shown)
 
 
 def test_latex_escapes_and_signs():
