@@ -34,7 +34,7 @@ def wrong_field(row: Any) -> str | None:
         "accuracy": _is_accuracy(row) if done else row.accuracy is None,
         "k": row.k >= int(done),
         "measured": not done or _is_measured(row.measured),
-        "passes": not done or ("target" in row.passes and all(map(_is_counted, row.passes.values()))),
+        "passes": not done or _is_counted(row.passes),
         "flops_per_example": not done or "target" in row.flops_per_example,
     }
     return next((name for name, holds in valid.items() if not holds), None)
@@ -51,9 +51,12 @@ def _is_accuracy(row: Any) -> bool:
     )
 
 
-def _is_counted(passes: dict[str, int]) -> bool:
-    """Every kind of pass, 0 or more."""
-    return passes.keys() == set(PASSES) and min(passes.values()) >= 0
+def _is_counted(passes: dict[str, dict[str, int]]) -> bool:
+    """Counts of 0 or more; of the target, and of a proxy run, every kind. Scoring has kinds of its own."""
+    whole = [passes.get("target", {}), *([passes["proxy"]] if "proxy" in passes else [])]
+    return all(of.keys() == set(PASSES) for of in whole) and all(
+        count >= 0 for of in passes.values() for count in of.values()
+    )
 
 
 def _is_measured(measured: dict[str, Any]) -> bool:

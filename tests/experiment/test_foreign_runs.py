@@ -66,6 +66,16 @@ def test_a_row_that_was_edited(runs, field):
         again(runs)
 
 
+def test_passes_of_scoring_have_kinds_of_their_own(runs):
+    (path,) = runs.glob("rows/*CLD*")
+    edit(path, without_checksum)
+    edit(path, lambda row: row["passes"].update(score={"gradient": 5}))
+    assert read_row(path).passes["score"] == {"gradient": 5}
+    edit(path, lambda row: row["passes"].update(score={"gradient": -5}))
+    with pytest.raises(StoredMismatch, match="passes is"):
+        read_row(path)
+
+
 def test_a_row_whose_checksum_was_removed(runs):
     (path,) = runs.glob("rows/*CLD*")
     edit(path, lambda row: row["provenance"].pop(CHECKSUM))
