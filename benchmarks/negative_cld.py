@@ -219,7 +219,9 @@ def draw(records: Sequence[Record]) -> Figure:
     return figure
 
 
-CLAIM = Claim("negative_cld", "LTC, negative scores", SIZES, loads, measure, judge, table, draw)
+CLAIM = Claim(
+    "negative_cld", "LTC, negative scores", SIZES, loads, measure, judge, table, draw, in_paper=False
+)
 
 if __name__ == "__main__":
     sys.exit(main(CLAIM))

@@ -175,7 +175,7 @@ def draw(records: Sequence[Record]) -> Figure:
     return figure
 
 
-CLAIM = Claim("quantised_logs", "LTC, storage", SIZES, loads, measure, judge, table, draw)
+CLAIM = Claim("quantised_logs", "LTC, storage", SIZES, loads, measure, judge, table, draw, in_paper=False)
 
 if __name__ == "__main__":
     sys.exit(main(CLAIM))

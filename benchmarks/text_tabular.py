@@ -141,7 +141,9 @@ def draw(records: Sequence[Record]) -> Figure:
     return figure
 
 
-CLAIM = Claim("text_tabular", "LTC, text and tables", SIZES, loads, measure, judge, table, draw)
+CLAIM = Claim(
+    "text_tabular", "LTC, text and tables", SIZES, loads, measure, judge, table, draw, in_paper=False
+)
 
 if __name__ == "__main__":
     sys.exit(main(CLAIM))

@@ -317,7 +317,18 @@ def remarks(records: Sequence[Record]) -> list[str]:
     ]
 
 
-CLAIM = Claim("theory_check", "Theorem 1, Lemmas 1-3", SIZES, loads, measure, judge, table, draw, remarks)
+CLAIM = Claim(
+    "theory_check",
+    "Theorem 1, Lemmas 1-3",
+    SIZES,
+    loads,
+    measure,
+    judge,
+    table,
+    draw,
+    remarks,
+    in_paper=False,
+)
 
 if __name__ == "__main__":
     sys.exit(main(CLAIM))

@@ -171,7 +171,9 @@ def draw(records: Sequence[Record]) -> Figure:
     return figure
 
 
-CLAIM = Claim("validation_size", "Section 8, validation size", SIZES, loads, measure, judge, table, draw)
+CLAIM = Claim(
+    "validation_size", "Section 8, validation size", SIZES, loads, measure, judge, table, draw, in_paper=False
+)
 
 if __name__ == "__main__":
     sys.exit(main(CLAIM))

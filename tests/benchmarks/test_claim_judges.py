@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks import lds
+from benchmarks import lds, min_fraction
 from benchmarks.claims import FAILS, HOLDS, UNTOLD
+from deepcore.analysis.min_fraction import MinFraction
 
 
 def of_lds(*values, width=0.02, far=0.03, **where):
@@ -51,3 +52,12 @@ def test_no_needs_the_wider_interval():
     records = of_lds(0.075, 0.0, 0.0, width=0.02, far=0.03)
     assert lds._within("it", records, -np.inf, 0.05).word == UNTOLD
     assert lds._within("it", of_lds(0.085, 0.0, 0.0), -np.inf, 0.05).word == FAILS
+
+
+def test_smallest_share_names_the_fractions_measured():
+    measured = [0.2, 0.5, 0.9, 1.0]
+    assert min_fraction.words(MinFraction(0.98, 0.975, 0.99, 5, False), measured).startswith(
+        "between 90 and 100% (interpolated 98% ["
+    )
+    assert min_fraction.bracket(0.5, measured) == (0.2, 0.5)
+    assert min_fraction.words(MinFraction(0.2, 0.2, 0.2, 5, True), measured) == "at most 20%"

@@ -11,7 +11,7 @@ from benchmarks import claims, claims_page, figure2
 from benchmarks.claim_curves import equal_verdict, higher_verdict, lower_verdict
 from benchmarks.claim_records import by_seed, from_csv, to_csv
 from benchmarks.claims import FAILS, HOLDS, UNTOLD, Setting, Size
-from benchmarks.gpu_hours import Load, gpu_hours, loads_of, stand_in
+from benchmarks.gpu_hours import Load, gpu_hours, hours_words, loads_of, stand_in
 from benchmarks.grids import GRIDS
 from deepcore.analysis.stats import Paired, holm, paired_difference
 from deepcore.common.progress import Progress
@@ -143,6 +143,25 @@ def test_gpu_hours_of_digits_are_those_of_its_plan():
     assert hours == pytest.approx(
         (1000 * (flops["forward"] + flops["backward"]) + 500 * flops["forward"]) / 3.6e9
     )
+
+
+@pytest.mark.parametrize(
+    ("hours", "said"),
+    [
+        (14_746, "about 15,000"),
+        (2_510, "about 2,500"),
+        (9.04, "about 9"),
+        (0.44, "about 0.44"),
+        (0.0004, "less than 0.1"),
+    ],
+)
+def test_hours_have_two_digits(hours, said):
+    assert hours_words(hours) == said
+
+
+def test_page_says_whether_the_paper_has_the_size():
+    assert "at the paper's size, `" in claims_page.part(claim_of("lds"))
+    assert "at a larger size, `" in claims_page.part(claim_of("theory_check"))
 
 
 def test_large_data_are_counted_in_full():
