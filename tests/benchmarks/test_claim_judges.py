@@ -4,9 +4,73 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks import lds, min_fraction
+from benchmarks import figure2, lds, min_fraction, transfer, validation_proxy
+from benchmarks.claim_curves import differences
 from benchmarks.claims import FAILS, HOLDS, UNTOLD
 from deepcore.analysis.min_fraction import MinFraction
+
+
+def of_transfer(gaps):
+    """Three seeds of an oracle at 90% and of networks that differ from it by the gaps and a little noise."""
+    records = []
+    for seed in range(3):
+        for target in ("A", "B", "C"):
+            for proxy in ("A", "B", "C"):
+                accuracy = 90 + gaps.get((target, proxy), 0.0) + 0.1 * seed * (proxy != target)
+                records.append({"kind": "accuracy", "proxy": proxy, "target": target, "method": "CLD",
+                                "fraction": 0.1, "seed": seed, "accuracy": accuracy})  # fmt: skip
+            records.append({"kind": "accuracy", "proxy": None, "target": target, "method": "Random",
+                            "fraction": 0.1, "seed": seed, "accuracy": 92 + 0.3 * seed})  # fmt: skip
+    return records
+
+
+def test_a_gain_from_one_network_does_not_hide_the_loss_from_another():
+    first, average, control, _ = transfer.judge(of_transfer({("A", "B"): 8.0, ("A", "C"): -8.0}))
+    assert (first.word, average.word, control.word) == (FAILS, HOLDS, HOLDS)
+    assert "6 tests" in first.measured
+
+
+def test_table_and_verdict_of_transfer_have_the_same_tests():
+    records = of_transfer({("A", "B"): -1.25})
+    table, verdict = transfer.table(records), transfer.judge(records)[0]
+    answers = [row[7] for row in table.rows if row[2] != "Random"]
+    counts = ", ".join(f"{w} {answers.count(w)}" for w in ("yes", "no", "undecided") if w in answers)
+    assert f"6 tests; loss below 1 point: {counts};" in verdict.measured
+
+
+def test_cld_above_random_at_every_fraction_is_corrected():
+    """At one of two fractions CLD is below with p near 0.05: alone that would decide."""
+    values = {0.1: (-1.6, -2.6, -3.6), 0.2: (-3.0, 3.0, 1.0)}
+    records = [
+        {"dataset": "D", "method": method, "fraction": f, "seed": seed, "accuracy": 50 + gap * own}
+        for f, gaps in values.items()
+        for seed, gap in enumerate(gaps)
+        for method, own in (("CLD", 1), ("Random", 0), ("AUM", 0))
+    ]
+    assert differences(records, "CLD", "Random")[0.1].high < 0
+    assert figure2.judge(records)[1].word == UNTOLD
+
+
+def test_rows_are_said_to_be_of_so_many_epochs_and_seeds():
+    records = [
+        {"dataset": "FashionMNIST", "method": "CLD", "fraction": f, "seed": seed, "accuracy": 80.0}
+        for f, seeds in ((0.1, 4), (0.3, 2))
+        for seed in range(seeds)
+    ]
+    said = figure2.trained_sentence(records, "FashionMNIST")
+    assert said == "FashionMNIST: ConvNet, 10 epochs, 4 seeds (2 at 30%)."
+
+
+def test_proportional_is_compared_with_each_other_set():
+    accuracy = {"highest": 60, "lowest": 70, "mixed": 70, "random": 70, "proportional": 72}
+    records = [
+        {"kind": "accuracy", "set": name, "seed": seed, "fraction": 0.1, "accuracy": value + 0.1 * seed * i}
+        for i, (name, value) in enumerate({**accuracy, "random coreset": 80}.items()) for seed in range(5)
+    ]  # fmt: skip
+    found = {v.what: v.word for v in validation_proxy.judge(records)}
+    against = [word for what, word in found.items() if "in proportion to mem is better than" in what]
+    assert against == [HOLDS] * 4
+    assert found["a random validation set is better than one of the highest-mem rows"] == HOLDS
 
 
 def of_lds(*values, width=0.02, far=0.03, **where):
