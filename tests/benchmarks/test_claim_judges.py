@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks import figure2, lds, min_fraction, transfer, validation_proxy
+from benchmarks import figure2, lds, min_fraction, theory_check, transfer, validation_proxy
 from benchmarks.claim_curves import differences
 from benchmarks.claims import FAILS, HOLDS, UNTOLD
 from deepcore.analysis.min_fraction import MinFraction
@@ -71,6 +71,55 @@ def test_proportional_is_compared_with_each_other_set():
     against = [word for what, word in found.items() if "in proportion to mem is better than" in what]
     assert against == [HOLDS] * 4
     assert found["a random validation set is better than one of the highest-mem rows"] == HOLDS
+
+
+def of_theory(**violated):
+    """Three seeds of all methods at one fraction; `violated`: the share of a method that exceeds Eq. 46."""
+    own = {"omitted": 0.7, "kappa_mean": 0.9, "term_start": 0.4, "term_step": 1.0, "term_alignment": 1.0,
+           "risk2_start": 1.0, "risk2_min": 0.1}  # fmt: skip
+    found = [
+        {
+            "fraction": 1.0,
+            "measure": f"alignment_{kind}_{where}",
+            "method": "all",
+            "seed": seed,
+            "value": value,
+        }
+        for kind in ("global", "class")
+        for where in ("overall", "within")
+        for seed, value in enumerate((0.2, 0.3, 0.25))
+    ]
+    for i, method in enumerate(theory_check.METHODS):
+        for seed in range(3):
+            values = {**own, "accuracy": 80 + i + seed, "printed_violated": 0.0}
+            values["kappa_mean"] += 0.001 * ((i * (seed + 2)) % 5)
+            values["omitted"] += 0.01 * seed
+            if seed == 1 and method in violated:
+                values["printed_violated"] = violated[method]
+            found += [
+                {"fraction": 0.1, "measure": m, "method": method, "seed": seed, "value": v}
+                for m, v in values.items()
+            ]
+    return found
+
+
+def eq_46(records):
+    return next(v for v in theory_check.judge(records) if v.what.startswith("Eq. 46"))
+
+
+def test_one_sample_of_any_method_breaks_eq_46():
+    assert eq_46(of_theory()).word == HOLDS
+    found = eq_46(of_theory(LTC=0.0005))
+    assert found.word == FAILS
+    assert "in 1 of the 27 runs" in found.measured
+    assert "0.05%" in found.measured
+
+
+def test_thresholds_of_the_theorem_are_marked():
+    marked = [
+        v.what for v in theory_check.judge(of_theory()) if "a threshold that is not in the paper" in v.what
+    ]
+    assert len(marked) == 5
 
 
 def of_lds(*values, width=0.02, far=0.03, **where):
