@@ -87,19 +87,3 @@ def t_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, flo
         return mean, mean, mean
     half = float(student.ppf((1 + level) / 2, count - 1) * np.std(values, ddof=1) / np.sqrt(count))
     return mean, mean - half, mean + half
-
-
-def sign_of(low: float | None, high: float | None, wanted: int = 1) -> bool | None:
-    """True when the interval has the wanted sign, False when the other one, None when 0 is in it, or without
-    one."""
-    if low is None or low <= 0 <= high:
-        return None
-    return (low > 0) == (wanted > 0)
-
-
-def bootstrap_mean(
-    values: np.ndarray, rng: np.random.Generator, replicates: int = 2000
-) -> tuple[float, float]:
-    """95% bootstrap interval of the mean of values (n,)."""
-    drawn = rng.integers(len(values), size=(replicates, len(values)))
-    return interval(values[drawn].mean(axis=1))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from benchmarks import figure2, lds, min_fraction, theory_check, transfer, validation_proxy
+from benchmarks import brittleness, figure2, lds, min_fraction, theory_check, transfer, validation_proxy
 from benchmarks.claim_curves import differences
 from benchmarks.claims import FAILS, HOLDS, UNTOLD
 from deepcore.analysis.min_fraction import MinFraction
@@ -165,6 +166,42 @@ def test_no_needs_the_wider_interval():
     records = of_lds(0.075, 0.0, 0.0, width=0.02, far=0.03)
     assert lds._within("it", records, -np.inf, 0.05).word == UNTOLD
     assert lds._within("it", of_lds(0.085, 0.0, 0.0), -np.inf, 0.05).word == FAILS
+
+
+def of_queries(**flipped):
+    """Twenty queries; the numbers of those that flip, of each attribution at both k."""
+    names = {"own": brittleness.CLD, "random": brittleness.RANDOM, "same": brittleness.OF_CLASS,
+             "tracin": brittleness.TRACIN}  # fmt: skip
+    return [
+        {"attribution": name, "removed": k, "query": q, "flipped": float(q < flipped.get(key, 0))}
+        for key, name in names.items()
+        for k in (20, 80)
+        for q in range(20)
+    ]
+
+
+def test_no_flip_of_twenty_is_not_0_for_sure():
+    assert brittleness.share_words(np.zeros(20, bool)) == "0% [0, 17]"
+    assert brittleness.share_words(np.arange(20) < 1) == "5% [0, 25]"
+
+
+def test_flips_are_compared_by_the_exact_test():
+    """Six queries flip in one case alone: p is 2 / 64 = 0.03, after Holm over three tests 0.09."""
+    test = brittleness.mcnemar(6, 0, 20)
+    assert test.p == pytest.approx(2 / 64)
+    found = brittleness.judge(of_queries(own=6, same=6, tracin=6))
+    assert [v.word for v in found] == [UNTOLD] * 4
+    assert "of 20 queries, 6 only so and 0 only in the other case, p = 0.094" in found[0].measured
+    found = brittleness.judge(of_queries(own=12, same=12, tracin=0))
+    assert [v.word for v in found] == [HOLDS, UNTOLD, HOLDS, UNTOLD]
+
+
+def test_a_query_flips_when_most_retrainings_do():
+    records = [
+        {"attribution": "a", "removed": 20, "query": q, "flipped": share}
+        for q, share in enumerate((0.4, 0.6, 1.0))
+    ]
+    assert brittleness.flips(records, "a", 20).tolist() == [False, True, True]
 
 
 def test_smallest_share_names_the_fractions_measured():
