@@ -4,8 +4,10 @@
 
 For each query, attribution and k, the k samples of the highest attribution are removed, and networks are
 trained on the rest. A prediction has flipped when it is not that of the majority of networks trained on all
-samples. Two controls: random samples, and, which the paper lacks, random samples of the query's class; an
-attribution that merely names the class does as well as the second. Attributions are those of lds.py.
+samples from other seeds; a query has flipped when most of its retrainings have. "Nothing removed" is all
+samples with the retrainings' own seeds. Two controls: random samples, and, which the paper lacks, random
+samples of the query's class; an attribution that merely names the class does as well as the second.
+Attributions are those of lds.py.
 """
 
 from __future__ import annotations
@@ -20,14 +22,16 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
+from scipy.stats import binomtest
 
 from benchmarks.attributors import CLD, COLOURS, RANDOM, TRACIN
-from benchmarks.claim_intervals import bootstrap_mean, sign_of
-from benchmarks.claims import Claim, Record, Setting, Size, Verdict, main, measured, verdict_by
+from benchmarks.claim_intervals import adjusted, is_above, p_words, share_interval
+from benchmarks.claims import Claim, Record, Setting, Size, Verdict, main, verdict_by
 from benchmarks.gpu_hours import Load, stand_in
 from benchmarks.kept_arrays import kept_arrays
 from benchmarks.lds import attributions_of, queries_of
 from benchmarks.many_nets import Member, train_many
+from deepcore.analysis.stats import Paired
 from deepcore.common.seeding import stream
 from deepcore.report.figure_files import DPI, INK, dress
 from deepcore.report.text_table import TextTable
@@ -80,9 +84,11 @@ def measure(setting: Setting) -> list[Record]:
     attributed = queries_of(setting)
     queries = attributed[: size.tested]
     n, labels = len(setting.data.train), setting.data.train.labels
-    everything = [Member(np.arange(n), 500 + r) for r in range(max(size.models, 3))]
-    of_all = _predictions(setting, queries, everything, "everything", range(len(everything)))
-    majority = np.array([np.bincount(column).argmax() for column in of_all.T])
+    others = [Member(np.arange(n), 900 + r) for r in range(max(size.models, 3))]
+    of_others = _predictions(setting, queries, others, "majority", range(len(others)))
+    majority = np.array([np.bincount(column).argmax() for column in of_others.T])
+    everything = [Member(np.arange(n), 500 + r) for r in range(size.seeds)]
+    of_all = _predictions(setting, queries, everything, "nothing removed", range(len(everything)))
     records = _records(NOTHING, 0, (of_all != majority).mean(axis=0), None)
     ranked = {
         name: np.argsort(-a[: size.tested], axis=1, kind="stable")
@@ -154,14 +160,20 @@ def _records(name: str, k: int, flips: np.ndarray, same: np.ndarray | None) -> l
 
 
 def flips(records: Sequence[Record], name: str, k: int) -> np.ndarray:
-    """The share of retrainings that flip each query, (Q,)."""
-    return np.array([r["flipped"] for r in records if (r["attribution"], r["removed"]) == (name, k)])
+    """Whether most retrainings flip each query, (Q,) bool."""
+    wanted = (name, k)
+    return np.array([r["flipped"] > 0.5 for r in records if (r["attribution"], r["removed"]) == wanted])
 
 
-def summary(values: np.ndarray) -> tuple[float, float, float]:
-    """Mean in percent and its 95% bootstrap interval over queries."""
-    low, high = bootstrap_mean(100 * values, stream(0, "bootstrap"))
-    return float(100 * values.mean()), low, high
+def summary(flipped: np.ndarray) -> tuple[float, float, float]:
+    """The share of flipped queries in percent, and its exact 95% interval."""
+    return (100 * float(flipped.mean()), *share_interval(int(flipped.sum()), len(flipped)))
+
+
+def share_words(flipped: np.ndarray) -> str:
+    """For texts and tables."""
+    share, low, high = summary(flipped)
+    return f"{share:.0f}% [{low:.0f}, {high:.0f}]"
 
 
 def counts(records: Sequence[Record]) -> list[int]:
@@ -176,28 +188,44 @@ def names(records: Sequence[Record]) -> list[str]:
 
 
 def judge(records: Sequence[Record]) -> list[Verdict]:
-    """At the largest number of removed samples; differences are paired over queries."""
+    """At the largest number of removed samples, by exact tests of the queries that flip in one case alone
+    (McNemar), corrected by Holm; and the paper's half of the queries."""
     k = counts(records)[-1]
     own = flips(records, CLD, k)
-    found = []
+    tests, words = {}, {}
     for other, what in (
         (RANDOM, "more queries flip than without as many random samples"),
         (OF_CLASS, "more queries flip than without as many random samples of the query's class"),
         (TRACIN, "more queries flip than without TracIn's highest"),
     ):
-        mean, low, high = summary(own - flips(records, other, k))
-        text = f"without the {k} samples of the highest CLD_infl, {what}"
-        found.append(verdict_by(sign_of(low, high), text, measured(mean, low, high)))
+        more, fewer = alone(own, flips(records, other, k)), alone(flips(records, other, k), own)
+        what = f"without the {k} samples of the highest CLD_infl, {what}"
+        tests[what] = mcnemar(more, fewer, len(own))
+        words[what] = f"of {len(own)} queries, {more} only so and {fewer} only in the other case"
+    found = [
+        verdict_by(is_above(test), what, f"{words[what]}, {p_words(test)}")
+        for what, test in adjusted(tests).items()
+    ]
     first = counts(records)[0]
-    mean, low, high = summary(flips(records, CLD, first))
+    flipped = flips(records, CLD, first)
+    _, low, high = summary(flipped)
     what = (
         f"without the {first} samples of the highest CLD_infl, over half of the queries flip (the paper: "
         "without 800 of 50,000)"
     )
-    found.append(
-        verdict_by(None if low <= 50 <= high else low > 50, what, f"{mean:.0f}% [{low:.0f}, {high:.0f}]")
-    )
-    return found
+    holds = None if low <= 50 <= high else low > 50
+    return [*found, verdict_by(holds, what, f"{share_words(flipped)} of {len(flipped)} queries")]
+
+
+def alone(flipped: np.ndarray, other: np.ndarray) -> int:
+    """The number of queries that flip in one case and not in the other."""
+    return int((flipped & ~other).sum())
+
+
+def mcnemar(more: int, fewer: int, queries: int) -> Paired:
+    """The exact sign test of the queries that flip in one case alone."""
+    p = float(binomtest(more, more + fewer).pvalue) if more + fewer else 1.0
+    return Paired("own", "other", queries, float(more - fewer), p=p)
 
 
 def table(records: Sequence[Record]) -> TextTable:
@@ -206,19 +234,18 @@ def table(records: Sequence[Record]) -> TextTable:
     for name in names(records):
         cells = []
         for k in counts(records):
-            mean, low, high = summary(flips(records, name, k))
-            cells.append(f"{mean:.0f} [{low:.0f}, {high:.0f}]")
+            cells.append(share_words(flips(records, name, k)))
         same = [
             r["same_class"]
             for r in records
             if r["attribution"] == name and r["removed"] == counts(records)[-1]
         ]
         lines.append((name, *cells, f"{100 * np.mean(same):.0f}"))
-    base = summary(flips(records, NOTHING, 0))
-    lines.append((NOTHING, *[f"{base[0]:.0f} [{base[1]:.0f}, {base[2]:.0f}]"] * len(counts(records)), "-"))
+    base = share_words(flips(records, NOTHING, 0))
+    lines.append((NOTHING, *[base] * len(counts(records)), "-"))
     ks = [f"{k} removed" for k in counts(records)]
     queries = len(flips(records, CLD, counts(records)[0]))
-    title = f"Flipped predictions, % of {queries} queries with 95% interval over queries"
+    title = f"Flipped predictions of {queries} queries, with exact 95% intervals"
     return TextTable(title, ("removed are the highest of", *ks, "of the query's class, %"), tuple(lines))
 
 
@@ -228,9 +255,9 @@ def draw(records: Sequence[Record]) -> Figure:
 
     figure = Figure(figsize=(7.6, 4.2), dpi=DPI, layout="constrained")
     ax, ks = figure.subplots(), counts(records)
-    base = summary(flips(records, NOTHING, 0))[0]
+    base = summary(flips(records, NOTHING, 0))
     for i, name in enumerate(names(records)):
-        found = np.array([[base] * 3, *(summary(flips(records, name, k)) for k in ks)])
+        found = np.array([base, *(summary(flips(records, name, k)) for k in ks)])
         x = np.array([0, *ks]) + 0.5 * (i - 3)
         colour = COLOURS.get(name, "#777777")
         style = (0, (2, 2)) if name in (RANDOM, OF_CLASS) else "-"
@@ -239,7 +266,7 @@ def draw(records: Sequence[Record]) -> Figure:
                     lw=2.4 if name == CLD else 1.3, elinewidth=0.8, label=name)  # fmt: skip
     ax.set_xticks([0, *ks])
     ax.set_xlabel("samples removed for each query", fontsize=9, color=INK)
-    ax.set_ylabel("queries whose prediction flips, %\n(95% interval over queries)", fontsize=9, color=INK)
+    ax.set_ylabel("queries whose prediction flips, %\n(exact 95% interval)", fontsize=9, color=INK)
     ax.set_title(
         "Does the prediction flip without the samples of highest attribution?", fontsize=10, color=INK
     )

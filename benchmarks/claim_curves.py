@@ -3,14 +3,14 @@ records (`claim_records.accuracies`)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from benchmarks.claim_intervals import adjusted, p_words
 from benchmarks.claim_records import Record, by_seed
-from benchmarks.claims import Verdict, measured, verdict_by
-from deepcore.analysis.equivalence import Equivalence, equivalence
-from deepcore.analysis.stats import Paired, holm, paired_difference, summarise
+from benchmarks.claims import Verdict, measured, signed, verdict_by
+from deepcore.analysis.equivalence import Equivalence, equivalence, noninferiority
+from deepcore.analysis.stats import Paired, paired_difference, summarise
 from deepcore.report.accuracy_figure import MARKERS, PALETTE
 from deepcore.report.cells import percent
 from deepcore.report.figure_files import DPI, INK, dress
@@ -34,52 +34,80 @@ def differences(records: Sequence[Record], method: str, reference: str) -> dict[
     for fraction in fractions_of(records):
         both = {m: by_seed(records, method=m, fraction=fraction) for m in (method, reference)}
         found[fraction] = paired_difference(both, method, reference)
-    known = {str(f): paired.p for f, paired in found.items() if paired.p is not None}
-    adjusted = holm(known)
-    return {f: replace(paired, p_adjusted=adjusted.get(str(f))) for f, paired in found.items()}
+    return adjusted(found)
 
 
-def overall(records: Sequence[Record], method: str, reference: str) -> Paired:
-    """Method minus reference, averaged over the fractions within each seed."""
-    at = [r for r in records if r["fraction"] is not None]
-    both = {m: by_seed(at, method=m) for m in (method, reference)}
-    return paired_difference(both, method, reference)
-
-
-def equal_verdict(what: str, cells: Sequence[Paired], margin: float = MARGIN) -> Verdict:
-    """Whether all differences are within the margin: holds when every test says yes, does not when one says
-    no (at 5% over all of them), and cannot be told otherwise."""
-    tests = [equivalence(cell, margin, tests=len(cells)) for cell in cells]
+def margin_verdict(
+    what: str, cells: Sequence[Paired], asked: Callable[..., Equivalence] = noninferiority
+) -> Verdict:
+    """Whether the differences of one claim are within the margin, by `noninferiority` or `equivalence`: holds
+    when every test says yes, does not when one says no (at 5% over all of them), and cannot be told
+    otherwise. The answers of the other question are given beside it."""
+    tests = [asked(cell, MARGIN, tests=len(cells)) for cell in cells]
     answers = [test.answer for test in tests]
     holds = False if False in answers else True if all(answers) else None
-    return verdict_by(holds, what, equal_words(tests))
-
-
-def equal_words(tests: Sequence[Equivalence]) -> str:
-    """How many tests said what, and the largest difference with its 90% interval."""
-    said = {word: sum(test.word == word for test in tests) for word in ("yes", "no", "undecided")}
-    counts = ", ".join(f"{word} {n}" for word, n in said.items() if n)
-    known = [test for test in tests if test.difference is not None]
-    widest = max(known, key=lambda test: abs(test.difference))
+    said = [
+        f"{question}: {answer_counts([test(cell, MARGIN, tests=len(cells)) for cell in cells])}"
+        for test, question in (
+            (noninferiority, f"loss below {MARGIN:g} point"),
+            (equivalence, f"within {MARGIN:g} point on both sides"),
+        )
+    ]
     number = f"{len(tests)} tests" if len(tests) > 1 else "one test"
-    return (
-        f"within {widest.margin:g} point by {number}: {counts}; largest difference "
-        f"{measured(widest.difference, widest.low, widest.high)} (90% interval)"
-    )
+    return verdict_by(holds, what, f"{number}; {'; '.join(said)}; {farthest_words(tests, asked)}")
 
 
-def lower_verdict(what: str, cells: Mapping[float, Paired]) -> Verdict:
-    """Whether the method is below its reference at every fraction: holds when it is (p < 0.05 after Holm) at
-    all, does not when it is above at some, and cannot be told otherwise."""
+def answer_counts(tests: Sequence[Equivalence]) -> str:
+    """How many tests said what."""
+    said = {word: sum(test.word == word for test in tests) for word in ("yes", "no", "undecided")}
+    return ", ".join(f"{word} {n}" for word, n in said.items() if n)
+
+
+def farthest_words(tests: Sequence[Equivalence], asked: Callable[..., Equivalence]) -> str:
+    """The largest loss (`noninferiority`) or difference (`equivalence`) among the tests that decide: those
+    that say no, or else the undecided ones."""
+    which = next(answer for answer in (False, None, True) if any(test.answer is answer for test in tests))
+    known = [test for test in tests if test.answer is which and test.difference is not None]
+    if asked is noninferiority:
+        far = min(known, key=lambda test: test.difference)
+    else:
+        far = max(known, key=lambda test: abs(test.difference))
+    return f"the farthest of “{far.word}”: {margin_words(far, len(tests))}"
+
+
+def margin_words(test: Equivalence, tests: int) -> str:
+    """A difference with the interval that decides "yes" and, of several tests, the one that decides "no"."""
+    text = f"{measured(test.difference, test.low, test.high)} (90%)"
+    if tests == 1 or test.low is None:
+        return text
+    return f"{text}, {far_ends(test)} ({far_level(tests)})"
+
+
+def far_ends(test: Equivalence) -> str:
+    """The interval that decides "no"."""
+    return "-" if test.far_low is None else f"[{signed(test.far_low)}, {signed(test.far_high)}]"
+
+
+def far_level(tests: int) -> str:
+    """The level of the interval that decides "no" among so many tests."""
+    return f"{100 * (1 - 2 * 0.05 / tests):.3g}%"
+
+
+def side_verdict(what: str, cells: Mapping[float, Paired], side: str) -> Verdict:
+    """Whether the method is on this side of its reference ("above" or "below") at every fraction: holds when
+    it is (p < 0.05 after Holm) at all, does not when it is on the other side at some, and cannot be told
+    otherwise."""
     sides = [cell.verdict for cell in cells.values()]
-    holds = False if "above" in sides else True if all(side == "below" for side in sides) else None
+    other = "above" if side == "below" else "below"
+    holds = False if other in sides else True if all(found == side for found in sides) else None
     return verdict_by(holds, what, direction_words(cells))
 
 
 def direction_words(cells: Mapping[float, Paired]) -> str:
-    """The difference at each fraction, with 95% intervals."""
+    """The difference at each fraction, with its 95% interval and its p after Holm."""
     return "; ".join(
-        f"{percent(f)} kept: {measured(cell.difference, cell.low, cell.high)}" for f, cell in cells.items()
+        f"{percent(f)} kept: {measured(cell.difference, cell.low, cell.high)}, {p_words(cell)}"
+        for f, cell in cells.items()
     )
 
 
@@ -149,9 +177,3 @@ def fraction_axis(ax: Axes, fractions: Sequence[float]) -> None:
     ax.set_xticks(range(len(fractions)), labels, rotation=60 if turned else 0)
     ax.set_xlim(-0.45, len(fractions) - 0.55)
     ax.set_xlabel("kept, of the training data (places at equal distances)", fontsize=9, color=INK)
-
-
-def higher_verdict(what: str, paired: Paired) -> Verdict:
-    """Whether a mean difference is above 0, by its 95% interval."""
-    holds = None if not paired.distinguishable else paired.difference > 0
-    return verdict_by(holds, what, f"{measured(paired.difference, paired.low, paired.high)} (95% interval)")

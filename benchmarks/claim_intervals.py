@@ -1,14 +1,19 @@
-"""Verdicts from paired differences and from resamples."""
+"""Verdicts from paired differences, with Holm's correction over the tests of a claim, and intervals."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
+from scipy.stats import binomtest
 from scipy.stats import t as student
 
 from benchmarks.claims import Verdict, measured, verdict_by
-from deepcore.analysis.stats import Paired
+from deepcore.analysis.stats import Paired, holm, paired_difference
+
+Name = TypeVar("Name", str, float)
 
 
 def error_bar(paired: Paired) -> list[list[float]]:
@@ -18,32 +23,55 @@ def error_bar(paired: Paired) -> list[list[float]]:
     return [[paired.difference - paired.low], [paired.high - paired.difference]]
 
 
-def by_sign(paired: Paired, what: str, *, wanted: int = 1) -> Verdict:
-    """Holds when the whole interval has the wanted sign, does not hold when it has the other one."""
-    text = measured(paired.difference, paired.low, paired.high)
-    return verdict_by(sign_of(paired.low, paired.high, wanted), what, f"{text}, {paired.n} seeds")
+def by_sign(tests: Mapping[str, Paired]) -> list[Verdict]:
+    """The verdicts of the tests of one claim, each a difference that is said to be above 0: holds when it is
+    (p < 0.05 after Holm over all of them), does not when it is below 0, and cannot be told otherwise."""
+    return [
+        verdict_by(
+            is_above(test),
+            what,
+            f"{measured(test.difference, test.low, test.high)}, {test.n} seeds, {p_words(test)}",
+        )
+        for what, test in adjusted(tests).items()
+    ]
 
 
-def sign_of(low: float | None, high: float | None, wanted: int = 1) -> bool | None:
-    """True when the interval has the wanted sign, False when the other one, None when 0 is in it, or without
-    one."""
-    if low is None or low <= 0 <= high:
-        return None
-    return (low > 0) == (wanted > 0)
+def adjusted(tests: Mapping[Name, Paired]) -> dict[Name, Paired]:
+    """The same tests, their p values adjusted by Holm over all that have one."""
+    found = holm({name: test.p for name, test in tests.items() if test.p is not None})
+    return {name: replace(test, p_adjusted=found.get(name)) for name, test in tests.items()}
+
+
+def is_above(test: Paired) -> bool | None:
+    """Whether a difference is above 0, by its adjusted p; None when it cannot be told."""
+    return {"above": True, "below": False}.get(test.verdict or "")
+
+
+def p_words(test: Paired) -> str:
+    """The adjusted p."""
+    if test.p_adjusted is None:
+        return "no p"
+    return "p < 0.001" if test.p_adjusted < 0.001 else f"p = {test.p_adjusted:.2g}"
+
+
+def beside(values: Sequence[float], threshold: float) -> Paired:
+    """Values over seeds minus a threshold."""
+    seeds = dict(enumerate(values))
+    return paired_difference(
+        {"values": seeds, "threshold": dict.fromkeys(seeds, threshold)}, "values", "threshold"
+    )
+
+
+def share_interval(count: int, of: int) -> tuple[float, float]:
+    """The exact 95% interval of a share in percent (Clopper & Pearson 1934)."""
+    found = binomtest(count, of).proportion_ci(method="exact")
+    return 100 * float(found.low), 100 * float(found.high)
 
 
 def interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
     """The middle `level` of resamples."""
     low, high = np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
-
-
-def bootstrap_mean(
-    values: np.ndarray, rng: np.random.Generator, replicates: int = 2000
-) -> tuple[float, float]:
-    """95% bootstrap interval of the mean of values (n,)."""
-    drawn = rng.integers(len(values), size=(replicates, len(values)))
-    return interval(values[drawn].mean(axis=1))
 
 
 def mean_and_std(values: Sequence[float]) -> str:

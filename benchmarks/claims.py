@@ -2,7 +2,7 @@
 
     python benchmarks/transfer.py --quick                          under a minute, no files needed
     python benchmarks/transfer.py --data_path DIR [--publish]      the size that was run here
-    python benchmarks/transfer.py --full --data_path DIR           the paper's size
+    python benchmarks/transfer.py --full --data_path DIR           the paper's size, or a larger one
     python benchmarks/transfer.py --full --dry_run                 its command and GPU hours, nothing else
 
 A stopped command goes on where it was. It leaves NAME.csv and the figure NAME.png in --save_path and prints
@@ -176,13 +176,14 @@ class Claim:
     Attributes:
         name: of the script, the CSV and the figure.
         paper: where it stands, such as "Figure 3, Table 6".
-        sizes: "quick", "reduced" (run here) and "full" (the paper's).
+        sizes: "quick", "reduced" (run here) and "full" (the paper's, or a larger one).
         loads: the passes of examples of a size, for the estimate of GPU hours.
         measure: does the work and returns the records.
         judge: the verdicts, from the records alone.
         table: what docs/claims.md shows.
         draw: the figure.
         remarks: sentences for the page, each behind `benchmarks.wording.claim`.
+        in_paper: whether "full" is a size that the paper names.
     """
 
     name: str
@@ -194,6 +195,7 @@ class Claim:
     table: Callable[[Sequence[Record]], TextTable]
     draw: Callable[[Sequence[Record]], Figure]
     remarks: Callable[[Sequence[Record]], list[str]] = lambda records: []
+    in_paper: bool = True
 
 
 def verdict_by(holds: bool | None, what: str, measured: str) -> Verdict:
@@ -246,7 +248,7 @@ def make_parser(claim: Claim) -> Parser:
     parser = Parser(description=f"{claim.paper}: {claim.name}", allow_abbrev=False)
     add = parser.add_argument
     add("--quick", action="store_true", help="a tiny version on data without files, under a minute")
-    add("--full", action="store_true", help="the paper's data, networks and lengths; needs a GPU")
+    add("--full", action="store_true", help="the paper's size, or one larger than here; needs a GPU")
     add("--dry_run", action="store_true", help="print the command and an estimate of GPU hours, run nothing")
     add("--data_path", default="data", metavar="DIR", help="folder of the data set's files")
     add(

@@ -56,7 +56,7 @@ def text() -> str:
 def summary(found: list[Claim]) -> str:
     """A line for each verdict."""
     lines = [
-        (claim.paper, v.what, f"**{v.word}**", v.measured)
+        (claim.paper, v.what.replace("|", "\\|"), f"**{v.word}**", v.measured)
         for claim in found
         if (records := published(claim)) is not None
         for v in claim.judge(records)
@@ -67,17 +67,23 @@ def summary(found: list[Claim]) -> str:
 
 def part(claim: Claim) -> str:
     """Commands, verdicts, table and figure of a claim."""
+    size = "at the paper's size" if claim.in_paper else "at a larger size"
     commands = (
-        f"`python benchmarks/{claim.name}.py --data_path DIR` gives what follows; at the paper's size, "
+        f"`python benchmarks/{claim.name}.py --data_path DIR` gives what follows; {size}, "
         f"`{full_command(claim)}`: {hours_line(claim.loads(claim.sizes['full']))}."
     )
     records = published(claim)
     if records is None:
         return f"{commands}\n\nIt has not been run."
-    said = [f"**{v.word[0].upper()}{v.word[1:]}**: {v.what}. {v.measured}." for v in claim.judge(records)]
+    said = [f"**{capital(v.word)}**: {v.what}. {capital(v.measured)}." for v in claim.judge(records)]
     said = "\n".join(f"- {line}" for line in [*said, *claim.remarks(records)])
     picture = f"![{claim.paper}](../benchmarks/figures/{claim.name}.png)"
     return f"{commands}\n\n{said}\n\n{claim.table(records).render('md')}\n\n{picture}"
+
+
+def capital(text: str) -> str:
+    """As a sentence begins."""
+    return text[0].upper() + text[1:]
 
 
 def stale_figures() -> list[str]:

@@ -22,11 +22,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 import torch
 
-from benchmarks.claim_curves import curve_table, differences, higher_verdict
+from benchmarks.claim_curves import curve_table
+from benchmarks.claim_intervals import by_sign
 from benchmarks.claim_records import Record, accuracies, by_seed, matching
 from benchmarks.claims import Claim, Setting, Size, Verdict, main
 from benchmarks.gpu_hours import loads_of
-from deepcore.analysis.stats import summarise
+from deepcore.analysis.stats import paired_difference, summarise
 from deepcore.experiment.seed_runs import SeedRuns
 from deepcore.experiment.spec import ExperimentSpec
 from deepcore.proxy.run import ProxyRun
@@ -136,21 +137,13 @@ def _picture(text: str) -> np.ndarray:
 def judge(records: Sequence[Record]) -> list[Verdict]:
     """The highest CLD against the others."""
     coresets = matching(records, kind="coreset")
-    (fraction,) = {r["fraction"] for r in coresets}
     said = {
         "CLD:keep=zero": "rows of the highest CLD give a higher accuracy than rows of CLD nearest to 0",
         "CLD:keep=lowest": "rows of the highest CLD give a higher accuracy than rows of the lowest",
         "Random": "control: rows of the highest CLD give a higher accuracy than random rows",
     }
-    return [
-        higher_verdict(what, differences(against(coresets, other), "CLD", other)[fraction])
-        for other, what in said.items()
-    ]
-
-
-def against(records: Sequence[Record], other: str) -> list[Record]:
-    """The records of CLD and of another method."""
-    return [r for r in records if r["method"] in ("CLD", other)]
+    seeds = {method: by_seed(coresets, method=method) for method in ("CLD", *said)}
+    return by_sign({what: paired_difference(seeds, "CLD", other) for other, what in said.items()})
 
 
 def draw(records: Sequence[Record]) -> Figure:

@@ -118,9 +118,12 @@ def gpu_hours(loads: Iterable[Load], flops_per_second: float = GPU_FLOPS) -> flo
 
 def hours_line(loads: Sequence[Load]) -> str:
     """The estimate as a sentence."""
-    hours = gpu_hours(loads)
-    said = f"{hours:,.0f}" if hours >= 10 else f"{hours:.1g}"
-    return f"about {said} GPU hours (one GPU at an assumed {GPU_FLOPS / 1e12:.0f} TFLOP/s)"
+    return f"{hours_words(gpu_hours(loads))} GPU hours (one GPU at an assumed {GPU_FLOPS / 1e12:.0f} TFLOP/s)"
+
+
+def hours_words(hours: float) -> str:
+    """With two digits, as the rate is an assumption."""
+    return "less than 0.1" if hours < 0.1 else f"about {float(f'{hours:.2g}'):,g}"
 
 
 @functools.cache

@@ -62,26 +62,39 @@ def smallest(records: Sequence[Record], method: str) -> MinFraction:
     return min_fraction(curve(records, method), TOLERANCE, np.random.default_rng(0))
 
 
-def words(found: MinFraction) -> str:
-    """In percent of the data, with the interval."""
-    at_most = "at most " if found.at_edge else ""
+def words(found: MinFraction, measured: Sequence[float]) -> str:
+    """The fractions measured around it, and the interpolated share in percent with its interval.
+
+    Args:
+        found: the smallest share.
+        measured: ascending; all data are the last.
+    """
+    if found.at_edge:
+        return f"at most {100 * measured[0]:g}%"
+    low, high = bracket(found.fraction, measured)
     between = "no interval" if found.low is None else f"[{100 * found.low:.0f}, {100 * found.high:.0f}]"
-    return f"{at_most}{100 * found.fraction:.0f}% {between}"
+    return f"between {100 * low:g} and {100 * high:g}% (interpolated {100 * found.fraction:.0f}% {between})"
+
+
+def bracket(fraction: float, measured: Sequence[float]) -> tuple[float, float]:
+    """The neighbours of a share among the fractions measured: at the first the accuracy is too low."""
+    return max(f for f in measured if f < fraction), min(f for f in measured if f >= fraction)
 
 
 def judge(records: Sequence[Record]) -> list[Verdict]:
     """The paper's 75%; and whether CLD needs less than random rows."""
     cld, random = smallest(records, "CLD"), smallest(records, "Random")
+    measured = [*fractions_of(records), 1.0]
     holds = below = None
     if cld.low is not None and random.low is not None:
         holds = True if cld.high <= PAPER else False if cld.low > PAPER else None
         below = True if cld.high < random.low else False if cld.low > random.high else None
     return [
-        verdict_by(holds, "CLD is within 0.5 points of all data with 75% of it", f"{words(cld)} of the data"),
+        verdict_by(holds, "CLD is within 0.5 points of all data with 75% of it", words(cld, measured)),
         verdict_by(
             below,
             "control: CLD needs less data for it than random rows",
-            f"CLD {words(cld)}, random rows {words(random)}",
+            f"CLD {words(cld, measured)}, random rows {words(random, measured)}",
         ),
     ]
 
@@ -93,10 +106,11 @@ def table(records: Sequence[Record]) -> TextTable:
     lines = []
     for method in order:
         means = [summarise(by_seed(records, method=method, fraction=f)).mean for f in fractions_of(records)]
-        lines.append((method, words(found[method]), *(f"{mean:.2f}" for mean in means)))
+        share = words(found[method], [*fractions_of(records), 1.0])
+        lines.append((method, share, *(f"{mean:.2f}" for mean in means)))
     full = summarise(by_seed(records, method="Full"))
     title = f"Smallest share within {TOLERANCE} points of all data ({full.mean:.2f}%), and mean accuracies"
-    headers = ("method", "smallest share, 95%", *(f"{100 * f:g}%" for f in fractions_of(records)))
+    headers = ("method", "smallest share (95%)", *(f"{100 * f:g}%" for f in fractions_of(records)))
     return TextTable(title, headers, tuple(lines))
 
 

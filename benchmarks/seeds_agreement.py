@@ -144,7 +144,7 @@ def judge(records: Sequence[Record]) -> list[Verdict]:
     verdicts.append(
         verdict_by(
             holds,
-            "two seeds share more than half of the rows in either selection",
+            "of the rows that at least one of two seeds keeps, both keep more than half (not in the paper)",
             f"Jaccard {np.mean(kept):.2f}, from {min(kept):.2f} to {max(kept):.2f} over {len(kept)} pairs; "
             f"chance is {np.mean(chance):.2f}",
         )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.claim_curves import curve_figure, curve_table, differences, direction_words, lower_verdict
+from benchmarks.claim_curves import curve_figure, curve_table, differences, direction_words, side_verdict
 from benchmarks.claim_records import Record, accuracies
 from benchmarks.claims import Claim, Setting, Size, Verdict, main, verdict_by
 from benchmarks.gpu_hours import loads_of
@@ -57,9 +57,10 @@ def judge(records: Sequence[Record]) -> list[Verdict]:
     sides = [cell.verdict for cell in of_aum.values()]
     raises = True if "above" in sides else False if all(side == "below" for side in sides) else None
     return [
-        lower_verdict(
+        side_verdict(
             "strata over CLD give a lower accuracy than the highest CLD, at every fraction",
             differences(records, "CLD:sampler=strata", "CLD"),
+            "below",
         ),
         verdict_by(raises, "strata over AUM help at some fraction", direction_words(of_aum)),
     ]

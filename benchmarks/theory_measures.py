@@ -128,8 +128,9 @@ def summary(moments: list[Moment]) -> dict[str, float]:
 
 
 def bound_terms(found: dict[str, float], *, risk: float, curvature: float, eta: float, steps: int) -> dict:
-    """The three terms of Eq. 15. R_inf is taken as 0, its lower bound; B and L are the largest values met, so
-    that the true terms are no smaller than those with B and L."""
+    """The three terms of Eq. 15. B and L are the largest values met: the second and third term are no smaller
+    with the true ones. R_inf is taken as 0, its lower bound: the first term is too large, at most by
+    all of it."""
     alignment = found["B"] * np.sqrt(2 * found["kappa_max"]) + found["delta"]
     return {
         "term_start": 2 * risk / (eta * steps),

@@ -2,8 +2,8 @@
 
     python benchmarks/transfer.py --data_path DIR
 
-For each target network the oracle is the coreset that its own proxy chose. The gap is the oracle's accuracy
-minus that of a coreset which another network's proxy chose, on the same split and from the same
+For each target network the oracle is the coreset that its own proxy chose. The gap is the accuracy of a
+coreset which another network's proxy chose minus that of the oracle, on the same split and from the same
 initialisation of the target. Random rows are beside them as a control.
 """
 
@@ -22,17 +22,19 @@ import numpy as np
 
 from benchmarks.claim_curves import (
     MARGIN,
-    equal_verdict,
+    far_ends,
+    far_level,
     fraction_axis,
     fractions_of,
-    higher_verdict,
+    margin_verdict,
     style_of,
 )
+from benchmarks.claim_intervals import by_sign
 from benchmarks.claim_records import Record, accuracies, by_seed, matching
 from benchmarks.claims import Claim, Setting, Size, Verdict, main, measured
 from benchmarks.gpu_hours import Load, loads_of
 from benchmarks.score_study import selected
-from deepcore.analysis.equivalence import equivalence
+from deepcore.analysis.equivalence import equivalence, noninferiority
 from deepcore.analysis.overlap import overlaps
 from deepcore.analysis.stats import Paired, paired_difference, summarise
 from deepcore.experiment.spec import ExperimentSpec
@@ -44,6 +46,9 @@ from methods.cld import CLD
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+
+RANDOM = "Random"
 
 
 @dataclass(frozen=True)
@@ -108,35 +113,61 @@ def networks(records: Sequence[Record]) -> list[str]:
     return list(dict.fromkeys(r["target"] for r in matching(records, kind="accuracy")))
 
 
-def gap(records: Sequence[Record], target: str, source: str | None, fraction: float | None = None) -> Paired:
-    """Oracle minus transfer, in points.
+def gap(records: Sequence[Record], target: str, source: str, fraction: float) -> Paired:
+    """Transfer minus oracle, in points.
 
     Args:
         records: of the run.
         target: the network trained on the coresets.
-        source: the proxy's network; None for all others than the target; "Random" for random rows.
-        fraction: None for the mean over all.
+        source: the proxy's network; "Random" for random rows.
+        fraction: kept.
     """
-    own = [r for r in matching(records, kind="accuracy", target=target) if fraction in (None, r["fraction"])]
+    own = matching(records, kind="accuracy", target=target, fraction=fraction)
     of_cld = matching(own, method="CLD")
-    oracle = by_seed(matching(of_cld, proxy=target))
-    if source == "Random":
-        other = by_seed(matching(own, method="Random"))
-    elif source is None:
-        other = by_seed([r for r in of_cld if r["proxy"] != target])
-    else:
-        other = by_seed(matching(of_cld, proxy=source))
-    return paired_difference({"oracle": oracle, "transfer": other}, "oracle", "transfer")
+    other = matching(own, method="Random") if source == RANDOM else matching(of_cld, proxy=source)
+    found = {"oracle": by_seed(matching(of_cld, proxy=target)), "transfer": by_seed(other)}
+    return paired_difference(found, "transfer", "oracle")
+
+
+def sources_of(records: Sequence[Record], target: str) -> list[str]:
+    """The other networks whose selections the target was trained on."""
+    of_cld = matching(records, kind="accuracy", method="CLD", target=target)
+    return [net for net in dict.fromkeys(r["proxy"] for r in of_cld) if net != target]
 
 
 def targets_of(records: Sequence[Record]) -> list[str]:
     """The networks that have an oracle and a coreset from another network."""
-    of_cld = matching(records, kind="accuracy", method="CLD")
-    return [net for net in networks(records) if any(r["proxy"] != net for r in matching(of_cld, target=net))]
+    return [net for net in networks(records) if sources_of(records, net)]
 
 
-def mean_gap(records: Sequence[Record], source: str | None) -> Paired:
-    """Oracle minus transfer, averaged over targets and fractions within each seed."""
+def of_networks(records: Sequence[Record]) -> dict[tuple[str, str, float], Paired]:
+    """The gap of each target, other network and fraction: the tests of the claim."""
+    fractions = fractions_of(matching(records, kind="accuracy"))
+    return {
+        (target, source, f): gap(records, target, source, f)
+        for target in targets_of(records)
+        for f in fractions
+        for source in sources_of(records, target)
+    }
+
+
+def of_random(records: Sequence[Record]) -> dict[tuple[str, str, float], Paired]:
+    """The gap of random rows for each target and fraction: the tests of the control."""
+    fractions = fractions_of(matching(records, kind="accuracy"))
+    return {
+        (target, RANDOM, f): gap(records, target, RANDOM, f)
+        for target in targets_of(records)
+        for f in fractions
+    }
+
+
+def means(records: Sequence[Record], source: str | None) -> dict[str, dict[int, float]]:
+    """{"oracle" and "transfer": {seed: accuracy}}, averaged over targets, fractions and sources.
+
+    Args:
+        records: of the run.
+        source: "Random" for random rows; None for all networks but the target.
+    """
     found: dict[str, dict[int, list[float]]] = {"oracle": {}, "transfer": {}}
     accuracy = matching(records, kind="accuracy")
     for target in targets_of(records):
@@ -144,50 +175,54 @@ def mean_gap(records: Sequence[Record], source: str | None) -> Paired:
             at = matching(accuracy, target=target, fraction=fraction)
             of_cld = matching(at, method="CLD")
             others = [r for r in of_cld if r["proxy"] != target]
-            other = matching(at, method="Random") if source == "Random" else others
+            other = matching(at, method="Random") if source == RANDOM else others
             for name, chosen in (("oracle", matching(of_cld, proxy=target)), ("transfer", other)):
                 for seed, value in by_seed(chosen).items():
                     found[name].setdefault(seed, []).append(value)
-    means = {name: {s: float(np.mean(v)) for s, v in seeds.items()} for name, seeds in found.items()}
-    return paired_difference(means, "oracle", "transfer")
+    return {name: {s: float(np.mean(v)) for s, v in seeds.items()} for name, seeds in found.items()}
 
 
 def judge(records: Sequence[Record]) -> list[Verdict]:
-    """Every target and fraction; the mean; and random rows by the same test."""
-    fractions = fractions_of(matching(records, kind="accuracy"))
-    cells = [gap(records, net, None, f) for net in targets_of(records) for f in fractions]
-    random = [gap(records, net, "Random", f) for net in targets_of(records) for f in fractions]
+    """Every target, source and fraction; the mean; and random rows by the same test."""
+    average = paired_difference(means(records, None), "transfer", "oracle")
+    above_random = paired_difference(means(records, RANDOM), "oracle", "transfer")
     return [
-        equal_verdict("another network's selection is within 1 point of the oracle, for every target and "
-                      "fraction", cells),
-        equal_verdict("the same on average over targets and fractions", [mean_gap(records, None)]),
-        equal_verdict("control: random rows are within 1 point of the oracle, for every target and fraction",
-                      random),
-        higher_verdict("control: the oracle is above random rows on average", mean_gap(records, "Random")),
+        margin_verdict(
+            "another network's selection loses less than 1 point against the oracle, for every target, "
+            "network and fraction", list(of_networks(records).values())),
+        margin_verdict("the same on average over them", [average]),
+        margin_verdict(
+            "control: random rows lose less than 1 point against the oracle, for every target and fraction",
+            list(of_random(records).values())),
+        *by_sign({"control: the oracle is above random rows on average": above_random}),
     ]  # fmt: skip
 
 
 def table(records: Sequence[Record]) -> TextTable:
     """A line for each target, source and fraction, as in Table 6."""
+    networks, random = of_networks(records), of_random(records)
     lines = []
-    accuracy = matching(records, kind="accuracy")
-    for target in targets_of(records):
-        for fraction in fractions_of(accuracy):
-            at = matching(accuracy, target=target, fraction=fraction)
-            sources = list(dict.fromkeys(r["proxy"] for r in matching(at, method="CLD")))
-            oracle = summarise(by_seed(matching(at, method="CLD", proxy=target)))
-            for source in (*(s for s in sources if s != target), "Random"):
-                other = matching(at, method="Random") if source == "Random" else matching(at, proxy=source)
-                mean = summarise(by_seed(other)).mean
-                test = equivalence(gap(records, target, source, fraction), MARGIN)
-                lines.append(
-                    (target, percent(fraction), source, f"{oracle.mean:.2f}", f"{mean:.2f}",
-                     measured(test.difference, test.low, test.high, ""), test.word,
-                     _overlap(records, target, source, fraction))
-                )  # fmt: skip
-    headers = ("target", "kept", "chosen by", "oracle %", "transfer %", "gap, 90%", "within 1 point",
+    for cells in (networks, random):
+        for (target, source, fraction), cell in cells.items():
+            at = matching(records, kind="accuracy", target=target, fraction=fraction)
+            loss, both = (test(cell, MARGIN, tests=len(cells)) for test in (noninferiority, equivalence))
+            oracle = summarise(by_seed(matching(at, method="CLD", proxy=target))).mean
+            lines.append(
+                (target, percent(fraction), source, f"{oracle:.2f}", f"{oracle + cell.difference:.2f}",
+                 measured(loss.difference, loss.low, loss.high, ""),
+                 far_ends(loss), loss.word, both.word,
+                 _overlap(records, target, source, fraction))
+            )  # fmt: skip
+    place = {target: i for i, target in enumerate(targets_of(records))}
+    lines.sort(key=lambda line: (place[line[0]], float(line[1].rstrip("%"))))
+    headers = ("target", "kept", "chosen by", "oracle %", "transfer %", "minus oracle, 90%",
+               "second interval", "loss below 1 point", "within 1 point",
                "shared rows, Jaccard (chance)")  # fmt: skip
-    return TextTable("Oracle minus transfer, in points", headers, tuple(lines), words=(2,))
+    title = (
+        "Transfer minus oracle, in points; “no” is decided by the second interval, "
+        f"{far_level(len(networks))} for networks, {far_level(len(random))} for random rows"
+    )
+    return TextTable(title, headers, tuple(lines), words=(2,))
 
 
 def _overlap(records: Sequence[Record], one: str, other: str, fraction: float) -> str:
@@ -203,7 +238,7 @@ def _overlap(records: Sequence[Record], one: str, other: str, fraction: float) -
 
 
 def draw(records: Sequence[Record]) -> Figure:
-    """Above: accuracies on each target. Below: the gap of each pair, averaged over fractions."""
+    """Above: accuracies on each target. Below: the gap of each pair."""
     from matplotlib.figure import Figure
 
     targets = targets_of(records)
@@ -214,7 +249,7 @@ def draw(records: Sequence[Record]) -> Figure:
         _curves(axes[0, i], records, target)
         _gaps(axes[1, i], records, target)
     axes[0, 0].set_ylabel("test accuracy, %: mean ± std", fontsize=9, color=INK)
-    axes[1, 0].set_ylabel("oracle minus the other,\npoints, 90% interval", fontsize=9, color=INK)
+    axes[1, 0].set_ylabel("minus the oracle,\npoints, 90% interval", fontsize=9, color=INK)
     return figure
 
 
@@ -226,45 +261,45 @@ def _curves(ax: Axes, records: Sequence[Record], target: str) -> None:
     fraction_axis(ax, fractions)
     ax.set_xlabel("kept", fontsize=9, color=INK)
     ax.set_title(f"target: {target}", fontsize=10, color=INK)
-    sources = [target, *(n for n in networks(records) if n != target)]
-    for i, source in enumerate((*sources, "Random")):
-        own = matching(accuracy, method="Random") if source == "Random" else matching(accuracy, proxy=source)
-        if not own:
-            continue
+    for i, source in enumerate((target, *sources_of(records, target), RANDOM)):
+        own = matching(accuracy, method="Random") if source == RANDOM else matching(accuracy, proxy=source)
         found = [summarise(by_seed(own, fraction=f)) for f in fractions]
         name = "oracle: its own proxy" if source == target else f"chosen by {source}"
         style = style_of(i, source == target) | {"color": _colour(records, source, target)}
         ax.errorbar(range(len(fractions)), [s.mean for s in found], [s.std or 0 for s in found],
-                    label="random rows" if source == "Random" else name, **style)  # fmt: skip
+                    label="random rows" if source == RANDOM else name, **style)  # fmt: skip
     ax.legend(fontsize=7.5, frameon=False)
 
 
 def _gaps(ax: Axes, records: Sequence[Record], target: str) -> None:
-    """A dot for each source, averaged over the fractions, with the answer of the test."""
+    """A dot for each source and fraction, with the answer of its test."""
     dress(ax, "y")
-    sources = [n for n in networks(records) if n != target]
-    sources = [s for s in sources if matching(records, kind="accuracy", target=target, proxy=s, method="CLD")]
-    sources += ["Random"]
     ax.axhspan(-MARGIN, MARGIN, color="#e5efe5", zorder=0)
     ax.axhline(0, color="#111111", lw=0.8)
-    for x, source in enumerate(sources):
-        test = equivalence(gap(records, target, source), MARGIN)
+    shown = []
+    for cells in (of_networks(records), of_random(records)):
+        for (of, source, fraction), cell in cells.items():
+            if of == target:
+                shown.append((source, fraction, noninferiority(cell, MARGIN, tests=len(cells))))
+    shown.sort(key=lambda cell: cell[0] == RANDOM)
+    for x, (source, _, test) in enumerate(shown):
         colour = _colour(records, source, target)
         if test.low is not None:
             ax.plot([x, x], [test.low, test.high], color=colour, lw=1.6)
         ax.plot(x, test.difference, "o", color=colour)
         top = test.difference if test.high is None else test.high
-        ax.annotate(f"{test.difference:+.1f}\n{test.word}", (x, top), (0, 4), textcoords="offset points",
-                    fontsize=7.5, ha="center", color=INK)  # fmt: skip
-    ax.margins(y=0.25)
-    ax.set_xticks(range(len(sources)), ["random\nrows" if s == "Random" else s for s in sources], fontsize=8)
-    ax.set_xlim(-0.6, len(sources) - 0.4)
-    ax.set_xlabel("chosen by; is it within 1 point (green)?", fontsize=9, color=INK)
+        ax.annotate(test.word, (x, top), (0, 4), textcoords="offset points", fontsize=6.5, ha="center",
+                    rotation=90, color=INK)  # fmt: skip
+    ax.margins(y=0.45)
+    names = [f"{'random rows' if s == RANDOM else s}\n{percent(f)}" for s, f, _ in shown]
+    ax.set_xticks(range(len(shown)), names, fontsize=7, rotation=60)
+    ax.set_xlim(-0.6, len(shown) - 0.4)
+    ax.set_xlabel("chosen by, and kept; is the loss below 1 point?", fontsize=9, color=INK)
 
 
 def _colour(records: Sequence[Record], source: str, target: str) -> str:
     """The same for a network in all panels; the oracle black, random rows grey."""
-    if source in (target, "Random"):
+    if source in (target, RANDOM):
         return "#111111" if source == target else "#999999"
     return str(style_of(networks(records).index(source), False)["color"])
 

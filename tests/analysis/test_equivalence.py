@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from deepcore.analysis.equivalence import equivalence
+from deepcore.analysis.equivalence import equivalence, noninferiority
 from deepcore.analysis.stats import paired_difference
 from deepcore.common.checks import UsageError
 
@@ -42,6 +42,20 @@ def test_no_needs_more_among_many_tests():
     values = paired(1.8, 2.3, 2.6)
     assert equivalence(values, 1.0).word == "no"
     assert equivalence(values, 1.0, tests=50).word == "undecided"
+
+
+def test_what_decides_no_is_the_wider_interval():
+    values = [1.8, 2.3, 2.6]
+    found = equivalence(paired(*values), 1.0, tests=5)
+    low, high = scipy_stats.t.interval(0.98, 2, np.mean(values), scipy_stats.sem(values))
+    assert (found.far_low, found.far_high) == (pytest.approx(low), pytest.approx(high))
+
+
+def test_noninferiority_asks_for_the_lower_side_alone():
+    better, wide, worse = paired(3.0, 3.1, 3.2), paired(-3.0, 3.0, 1.0), paired(-3.0, -3.1, -3.2)
+    assert [noninferiority(p, 1.0).word for p in (better, wide, worse)] == ["yes", "undecided", "no"]
+    assert equivalence(better, 1.0).word == "no"
+    assert noninferiority(worse, 1.0, tests=1000).word == "undecided"
 
 
 def test_few_seeds_and_equal_differences_are_undecided():

@@ -8,11 +8,13 @@ import pytest
 import torch
 
 from benchmarks import claims, claims_page, figure2
-from benchmarks.claim_curves import equal_verdict, higher_verdict, lower_verdict
+from benchmarks.claim_curves import margin_verdict, side_verdict
+from benchmarks.claim_intervals import adjusted, beside, by_sign, is_above, share_interval
 from benchmarks.claim_records import by_seed, from_csv, to_csv
 from benchmarks.claims import FAILS, HOLDS, UNTOLD, Setting, Size
-from benchmarks.gpu_hours import Load, gpu_hours, loads_of, stand_in
+from benchmarks.gpu_hours import Load, gpu_hours, hours_words, loads_of, stand_in
 from benchmarks.grids import GRIDS
+from deepcore.analysis.equivalence import equivalence, noninferiority
 from deepcore.analysis.stats import Paired, holm, paired_difference
 from deepcore.common.progress import Progress
 from deepcore.data import datasets
@@ -99,29 +101,64 @@ def paired(*differences):
     return dataclasses.replace(found, p_adjusted=None if found.p is None else holm({"a": found.p})["a"])
 
 
-def words(verdict, *cells: Paired):
-    return verdict("it", list(cells)).word
+def words(asked, *cells: Paired):
+    return margin_verdict("it", list(cells), asked).word
 
 
 def test_equal_holds_when_all_are_and_not_when_one_is_far():
     near, far, wide = paired(0.1, 0.2, 0.0, 0.1), paired(2.0, 2.1, 2.2, 2.1), paired(-3.0, 3.0, 1.0)
-    assert words(equal_verdict, near, near) == HOLDS
-    assert words(equal_verdict, near, far) == FAILS
-    assert words(equal_verdict, near, wide) == UNTOLD
-    assert words(equal_verdict, wide, far) == FAILS
+    assert words(equivalence, near, near) == HOLDS
+    assert words(equivalence, near, far) == FAILS
+    assert words(equivalence, near, wide) == UNTOLD
+    assert words(equivalence, wide, far) == FAILS
 
 
-def test_lower_needs_every_fraction():
+def test_a_gain_is_no_loss():
+    better, worse, wide = paired(2.0, 2.1, 2.2, 2.1), paired(-2.0, -2.1, -2.2), paired(-3.0, 3.0, 1.0)
+    assert words(noninferiority, better, better) == HOLDS
+    assert words(noninferiority, better, worse) == FAILS
+    assert words(noninferiority, better, wide) == UNTOLD
+    assert "within 1 point on both sides: no 1" in margin_verdict("it", [better]).measured
+
+
+def test_the_interval_that_decides_is_printed():
+    """The mean is -2, its error 0.2 and t at 5% and 2.5% with three degrees of freedom 2.353 and 3.182."""
+    cells = [paired(0.0, 0.0, 0.1), paired(-1.6, -2.4, -2.2, -1.8), paired(1.0, 2.0, 9.0)]
+    half = 0.3651484 / 2
+    text = margin_verdict("it", cells[:2]).measured
+    assert f"“no”: -2.00 points [{-2 - 2.3534 * half:.2f}, {-2 + 2.3534 * half:.2f}] (90%)" in text
+    assert f"[{-2 - 3.1824 * half:.2f}, {-2 + 3.1824 * half:.2f}] (95%)" in text
+
+
+def test_a_side_needs_every_fraction():
     below, above, wide = paired(-2.0, -2.1, -2.2), paired(2.0, 2.1, 2.2), paired(-3.0, 3.0, 1.0)
-    assert lower_verdict("it", {0.1: below, 0.2: below}).word == HOLDS
-    assert lower_verdict("it", {0.1: below, 0.2: wide}).word == UNTOLD
-    assert lower_verdict("it", {0.1: below, 0.2: above}).word == FAILS
+    assert side_verdict("it", {0.1: below, 0.2: below}, "below").word == HOLDS
+    assert side_verdict("it", {0.1: above, 0.2: above}, "above").word == HOLDS
+    assert side_verdict("it", {0.1: below, 0.2: wide}, "below").word == UNTOLD
+    assert side_verdict("it", {0.1: below, 0.2: above}, "below").word == FAILS
 
 
-def test_higher_by_its_interval():
-    assert higher_verdict("it", paired(2.0, 2.1, 2.2)).word == HOLDS
-    assert higher_verdict("it", paired(-2.0, -2.1, -2.2)).word == FAILS
-    assert higher_verdict("it", paired(-3.0, 3.0, 1.0)).word == UNTOLD
+def test_signs_of_one_claim_are_corrected():
+    """A p of 0.046 decides alone, and not among three: Holm makes it 0.14."""
+    barely, wide = paired(-1.6, -2.6, -3.6), paired(-3.0, 3.0, 1.0)
+    assert 0.04 < barely.p < 0.05
+    assert [v.word for v in by_sign({"a": barely})] == [FAILS]
+    assert [v.word for v in by_sign({"a": barely, "b": wide, "c": wide})] == [UNTOLD] * 3
+    assert [v.word for v in by_sign({"a": paired(2.0, 2.1, 2.2), "b": wide})] == [HOLDS, UNTOLD]
+    assert f"p = {3 * barely.p:.2g}" in by_sign({"a": barely, "b": wide, "c": wide})[0].measured
+
+
+def test_beside_a_threshold():
+    found = adjusted({"high": beside([97.0, 98.0, 97.5], 95.0), "near": beside([94.0, 95.0, 96.0], 95.0)})
+    assert is_above(found["high"]) is True
+    assert is_above(found["near"]) is None
+
+
+def test_exact_interval_of_a_share():
+    """0 of 20: 1 - 0.025 ** (1 / 20) = 16.84%."""
+    low, high = share_interval(0, 20)
+    assert (low, high) == (0.0, pytest.approx(100 * (1 - 0.025 ** (1 / 20))))
+    assert share_interval(1, 20) == (pytest.approx(0.127, abs=0.001), pytest.approx(24.87, abs=0.01))
 
 
 def test_gpu_hours_of_digits_are_those_of_its_plan():
@@ -143,6 +180,25 @@ def test_gpu_hours_of_digits_are_those_of_its_plan():
     assert hours == pytest.approx(
         (1000 * (flops["forward"] + flops["backward"]) + 500 * flops["forward"]) / 3.6e9
     )
+
+
+@pytest.mark.parametrize(
+    ("hours", "said"),
+    [
+        (14_746, "about 15,000"),
+        (2_510, "about 2,500"),
+        (9.04, "about 9"),
+        (0.44, "about 0.44"),
+        (0.0004, "less than 0.1"),
+    ],
+)
+def test_hours_have_two_digits(hours, said):
+    assert hours_words(hours) == said
+
+
+def test_page_says_whether_the_paper_has_the_size():
+    assert "at the paper's size, `" in claims_page.part(claim_of("lds"))
+    assert "at a larger size, `" in claims_page.part(claim_of("theory_check"))
 
 
 def test_large_data_are_counted_in_full():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.claim_intervals import sign_of, t_interval
+from benchmarks.claim_intervals import t_interval
 from benchmarks.negative_cld import distances, highest_tenth
 from benchmarks.quantised_logs import EPSILON, FORMATS, by_log_steps, by_steps, compare, rounded
 from deepcore.analysis.stats import paired_difference
@@ -58,7 +58,3 @@ def test_t_interval_is_that_of_paired_differences():
     values = [1.0, 2.5, 3.0, 0.5]
     paired = paired_difference({"a": dict(enumerate(values)), "b": dict.fromkeys(range(4), 0.0)}, "a", "b")
     assert t_interval(values) == pytest.approx((paired.difference, paired.low, paired.high))
-    assert sign_of(0.1, 0.4) is True
-    assert sign_of(0.1, 0.4, -1) is False
-    assert sign_of(-0.1, 0.4) is None
-    assert sign_of(None, None) is None
