@@ -181,10 +181,10 @@ GRIDS = {
         _long("_noise30", (Part(SELECTIONS, (0.01,), 3),), LabelNoise(0.3)),
         _long("_noise_val", (Part(SELECTIONS, (0.01,), 3),), LabelNoise(0.0, 0.3)),
         _long("_effects", (Part(EFFECTS, (0.01,), 3),)),
-        _real("mnist5k", Part(CORE, (0.01, 0.05, 0.1), 10)),
-        _real("letter", Part(CORE, (0.01, 0.05, 0.1), 10)),
+        _real("mnist5k", Part(CORE, (0.01, 0.05, 0.1), 5)),
+        _real("letter", Part(CORE, (0.01, 0.05, 0.1), 5)),
         _real("satellite", Part(EVERY, TENTHS, 5)),
-        _real("spam", Part(CORE, (0.01, 0.05, 0.1), 10)),
+        _real("spam", Part(CORE, (0.01, 0.05, 0.1), 5)),
         Grid(
             "fashion_tail",
             "FashionMNIST",
