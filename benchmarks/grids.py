@@ -127,14 +127,15 @@ EFFECTS = (
 )
 
 
-def _long(name: str, parts: tuple[Part, ...], noise: LabelNoise = CLEAN) -> Grid:
+def _long(name: str, *parts: Part) -> Grid:
     """Fashion-MNIST at the paper's length; the MLP makes it cheap."""
-    return Grid(f"fashion_long{name}", "FashionMNIST", "MLP", parts, epochs=PAPER_EPOCHS, noise=noise)
+    return Grid(f"fashion_long{name}", "FashionMNIST", "MLP", parts, epochs=PAPER_EPOCHS)
 
 
-def _real(name: str, *parts: Part) -> Grid:
-    """A data set of benchmarks/real_data.py at the paper's length."""
-    return Grid(name, f"{name}.npz", "MLP", parts, epochs=PAPER_EPOCHS)
+def _real(name: str, *parts: Part, noise: LabelNoise = CLEAN) -> Grid:
+    """A data set of benchmarks/real_data.py at the paper's length; its name is the first word of the
+    grid's."""
+    return Grid(name, f"{name.partition('_')[0]}.npz", "MLP", parts, epochs=PAPER_EPOCHS, noise=noise)
 
 
 _CIFAR = (0.002, 0.004, 0.006, 0.008, *(p / 100 for p in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 50, 75)))
@@ -171,18 +172,16 @@ GRIDS = {
         _noisy(30),
         _long(
             "",
-            (
-                Part(CORE, (0.002, 0.01, 0.05), 5),
-                Part((*SELECTIONS, *PAPER, *FURTHER, "Full"), (0.01,), 1),
-            ),
+            Part(CORE, (0.002, 0.01, 0.05), 5),
+            Part((*SELECTIONS, *PAPER, *FURTHER, "Full"), (0.01,), 1),
         ),
-        _long("_large", (Part(("CLD", "CLD:record=online", "Random", "DUAL", "Full"), (0.3, 0.5, 0.75), 3),)),
-        _long("_noise10", (Part(SELECTIONS, (0.01,), 3),), LabelNoise(0.1)),
-        _long("_noise30", (Part(SELECTIONS, (0.01,), 3),), LabelNoise(0.3)),
-        _long("_noise_val", (Part(SELECTIONS, (0.01,), 3),), LabelNoise(0.0, 0.3)),
-        _long("_effects", (Part(EFFECTS, (0.01,), 3),)),
+        _long("_large", Part(("CLD", "CLD:record=online", "Random", "DUAL", "Full"), (0.3, 0.5, 0.75), 3)),
+        _long("_effects", Part(EFFECTS, (0.01,), 3)),
         _real("mnist5k", Part(CORE, (0.01, 0.05, 0.1), 5)),
         _real("letter", Part(CORE, (0.01, 0.05, 0.1), 5)),
+        _real("letter_noise10", Part(SELECTIONS, (0.05,), 3), noise=LabelNoise(0.1)),
+        _real("letter_noise30", Part(SELECTIONS, (0.05,), 3), noise=LabelNoise(0.3)),
+        _real("letter_noise_val", Part(SELECTIONS, (0.05,), 3), noise=LabelNoise(0.0, 0.3)),
         _real("satellite", Part(EVERY, TENTHS, 5)),
         _real("spam", Part(CORE, (0.01, 0.05, 0.1), 5)),
         Grid(

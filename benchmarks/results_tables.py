@@ -102,7 +102,7 @@ def long_parts(published: Published) -> dict[str, str]:
         "long_costs": long_tables.long_costs_table(title, head, fraction).render("md"),
         "long_noise": long_tables.long_noise_table(noise).render("md")
         if noise
-        else lacking("fashion_long_noise10"),
+        else lacking("letter_noise10"),
         "effects": long_tables.effects_table(published).render("md")
         if effects
         else lacking("fashion_long_effects"),
