@@ -98,7 +98,7 @@ def _more_often(cells: Sequence[Cell], columns: Sequence[tuple[str, float]]) -> 
     sides = {m: (count(of_label(cells, m), "above"), count(of_label(cells, m), "below")) for m in labels}
     lead = {m: above - below for m, (above, below) in sides.items()}
     up = sorted((m for m in labels if lead[m] > 0), key=lambda m: -lead[m])
-    down = sorted((m for m in labels if lead[m] < 0), key=lambda m: lead[m])
+    down = sorted((m for m in labels if lead[m] < 0), key=lambda m: (lead[m], -sides[m][1]))
     named = "; ".join(f"{m} ({sides[m][0]} above, {sides[m][1]} below)" for m in _to_the_tie(up, lead))
     more = len(up) - len(_to_the_tie(up, lead))
     others = f"; and {_number(more, 'other')}" if more else ""
