@@ -9,7 +9,7 @@ from benchmarks.in_rows import FORMS, beside, costs_at
 from benchmarks.published import Head, Published
 from benchmarks.score_study import Finding
 from benchmarks.verdicts import EARLY, Cell, count, mean_difference, of_label
-from benchmarks.wording import signed
+from benchmarks.wording import at, signed
 from deepcore.analysis.stats import Paired, paired_difference
 from deepcore.report.accuracy_tables import SIGNS
 from deepcore.report.cells import REFERENCE, percent
@@ -18,6 +18,7 @@ from deepcore.report.power_report import power_table
 from deepcore.report.text_table import TextTable
 
 NOTHING = "-"
+IN_NOISE = ("CLD", "CLD:record=online", "CCS", "DUAL", "Random")
 IN_COSTS = ("DUAL", "DynUnc", "CCS", "TDDS", "AUM", "Moderate", "Herding", "D2", *FORMS, EARLY, "Random")
 PROTOCOL = (  # effect, method, beside which
     ("no class quotas", "Random:class_balanced=False", "Random"),
@@ -112,6 +113,30 @@ def _auroc(record: Mapping[str, float] | None) -> str:
     if record is None or record["auroc"] is None:
         return NOTHING
     return f"{detection(record['auroc'])[0]:.3f}"
+
+
+def noise_sentences(clean: Mapping[str, Head], noisy: Mapping[str, Head]) -> list[str]:
+    """What flipped labels change for a few methods: accuracy minus that with clean labels, seed by seed."""
+    lines = []
+    for title, head in noisy.items():
+        data, _, what = title.partition(", ")
+        for fraction in head.fractions if data in clean else ():
+            changes = [_change(clean[data], head, m, fraction) for m in IN_NOISE]
+            lines.append(
+                f"With {what}, {at([fraction])} kept, accuracies change against clean labels, in points: "
+                f"{'; '.join(change for change in changes if change)}."
+            )
+    return lines
+
+
+def _change(clean: Head, noisy: Head, label: str, fraction: float) -> str:
+    """A method's difference, with its interval; "" without rows of both."""
+    of = {
+        name: {r.seed: 100 * r.accuracy for r in head.rows if (r.label, r.fraction) == (label, fraction)}
+        for name, head in (("noisy", noisy), ("clean", clean))
+    }
+    pair = paired_difference(of, "noisy", "clean")
+    return "" if pair.difference is None else f"{label} {_interval(pair)}"
 
 
 def effects_table(published: Published) -> TextTable:

@@ -100,9 +100,7 @@ def long_parts(published: Published) -> dict[str, str]:
         "seeds": long_tables.seeds_over_data(heads),
         "long_cost_findings": bullets(answers.cost_sentences(title, head, fraction)),
         "long_costs": long_tables.long_costs_table(title, head, fraction).render("md"),
-        "long_noise": long_tables.long_noise_table(noise).render("md")
-        if noise
-        else lacking("letter_noise10"),
+        "long_noise": noise_part(published) if noise else lacking("letter_noise10"),
         "effects": long_tables.effects_table(published).render("md")
         if effects
         else lacking("fashion_long_effects"),
@@ -111,6 +109,12 @@ def long_parts(published: Published) -> dict[str, str]:
         )
         or "No rows but those of Digits, below.",
     }
+
+
+def noise_part(published: Published) -> str:
+    """Flipped labels at full length: table, and what they change."""
+    table = long_tables.long_noise_table(published.long_noise).render("md")
+    return f"{table}\n\n{bullets(long_tables.noise_sentences(published.long, published.long_noise))}".strip()
 
 
 def rank_part(sentence: str) -> str:

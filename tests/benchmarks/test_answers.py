@@ -224,6 +224,19 @@ def test_flipped_labels_at_full_length_by_hand():
     assert [line for line in table.rows if line[0] == "CLD"] == [("CLD", "▼ 49.0", "20.0", "0.900", "▼ 49.0")]
 
 
+def test_what_flipped_labels_change_by_hand():
+    clean = {"Letter": head({"CLD": UP, "DUAL": SAME}), "Spam": head({"CLD": UP})}
+    noisy = {
+        "Letter, 30% of the validation labels flipped": head({"CLD": DOWN, "DUAL": SAME, "AUM": UP}),
+        "Digits, 10% of the labels flipped": head({"CLD": DOWN}),  # no clean rows
+    }
+    (line,) = long_tables.noise_sentences(clean, noisy)
+    assert line == (
+        "With 30% of the validation labels flipped, 10% kept, accuracies change against clean labels, in "
+        "points: CLD -5.0 [-5.5, -4.5]; DUAL +0.0 [+0.0, +0.0]; Random +0.0 [+0.0, +0.0]."
+    )
+
+
 def test_titles():
     (row,) = rows_of("CLD", 50, dataset="FashionMNIST")
     assert title_of(row) == "Fashion-MNIST"
