@@ -172,7 +172,7 @@ GRIDS = {
         _noisy(30),
         _long(
             "",
-            Part(CORE, (0.002, 0.01, 0.05), 5),
+            Part(CORE, (0.002, 0.01, 0.05), 4),
             Part((*SELECTIONS, *PAPER, *FURTHER, "Full"), (0.01,), 1),
         ),
         _long("_large", Part(("CLD", "CLD:record=online", "Random", "DUAL", "Full"), (0.3, 0.5, 0.75), 3)),
