@@ -33,10 +33,9 @@ def xgboost_log(
     class Log(xgboost.callback.TrainingCallback):
         def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
             if (epoch + 1) % every == 0:
-                rounds = (0, model.num_boosted_rounds())  # `epoch` counts from 0 where a model goes on
-                raw, raw_val = (
-                    model.predict(part, output_margin=True, iteration_range=rounds) for part in (train, val)
-                )
+                # `epoch` counts from 0 where a model goes on
+                trees = {"output_margin": True, "iteration_range": (0, model.num_boosted_rounds())}
+                raw, raw_val = (model.predict(part, **trees) for part in (train, val))
                 _log(recorder, raw, train.get_label(), raw_val, val.get_label(), loss)
             return False
 

@@ -54,6 +54,7 @@ import multiprocessing, os, signal, sys
 sys.path.insert(0, sys.argv[1])
 from deepcore.common.pools import LokyPool
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 parent = os.getpid()
 hits = iter([signal.SIGINT])
 os.register_at_fork(before=lambda: os.kill(parent, next(hits, 0)))

@@ -73,7 +73,7 @@ def test_workers_that_were_killed_are_an_error_and_then_replaced(tmp_path):
 
 
 ENDS = """
-import contextlib, io, json, multiprocessing, os, sys, time
+import contextlib, io, json, multiprocessing, os, signal, sys, time
 import main
 from deepcore.training import loop
 
@@ -92,6 +92,7 @@ else:
     sys.exit()
 
 os.setsid()
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 os.dup2(os.open(f"{folder}/{ending}.err", os.O_WRONLY | os.O_CREAT), 2)
 real = loop._run_epoch
 

@@ -220,6 +220,7 @@ def test_a_row_written_before_there_was_label_noise_is_read(tmp_path):
     (path,) = (tmp_path / "rows").glob("*.json")
     value = json.loads(path.read_text())
     del value["label_noise"], value["provenance"]["checksum"]
+    value["provenance"]["deepcore"] = "0.1.0"
     path.write_text(json.dumps(value))
     before = path.read_bytes()
     assert run(tmp_path, "--selection", "Random") == 0
