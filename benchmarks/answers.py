@@ -112,8 +112,8 @@ def _more_often(cells: Sequence[Cell], columns: Sequence[tuple[str, float]]) -> 
     worst = listed([f"{m} ({sides[m][1]} of {len(of_label(cells, m))})" for m in _to_the_tie(down, lead)])
     return [
         first,
-        f"{len(down)} of the {len(labels)} selections with rows in half of the cells are more often below Random "
-        f"than above; most often {worst}.",
+        f"{len(down)} of the {len(labels)} selections with rows in half of the cells are more often below "
+        f"Random than above; most often {worst}.",
     ]
 
 
