@@ -84,9 +84,8 @@ def test_sentences_count_cells(heads):
     text = bullets(answers.answer_sentences(cells))
     assert "2 data sets (Letter; Spam), 3 cells of a data set and a fraction, 3 seeds." in text
     assert "More often above Random than below: DUAL (3 above, 0 below)." in text  # and no form of CLD
-    assert (
-        "2 of 5 selections are more often below Random than above; most often CLD (3 of 3) and AUM (1" in text
-    )
+    assert "2 of the 5 selections with rows in half of the cells are more often below Random than" in text
+    assert "most often CLD (3 of 3) and AUM (1 of 3)." in text
     assert text.startswith("- So far 2 data sets")
     assert "In every cell some method is above Random." in text
     assert "CLD as published is above Random in 0 of 3 cells, below in 3, not told apart in 0" in text
