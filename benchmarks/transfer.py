@@ -142,22 +142,24 @@ def targets_of(records: Sequence[Record]) -> list[str]:
 
 def of_networks(records: Sequence[Record]) -> dict[tuple[str, str, float], Paired]:
     """The gap of each target, other network and fraction: the tests of the claim."""
-    fractions = fractions_of(matching(records, kind="accuracy"))
-    return {
-        (target, source, f): gap(records, target, source, f)
-        for target in targets_of(records)
-        for f in fractions
-        for source in sources_of(records, target)
-    }
+    return _gaps_of(records, {target: sources_of(records, target) for target in targets_of(records)})
 
 
 def of_random(records: Sequence[Record]) -> dict[tuple[str, str, float], Paired]:
     """The gap of random rows for each target and fraction: the tests of the control."""
+    return _gaps_of(records, {target: [RANDOM] for target in targets_of(records)})
+
+
+def _gaps_of(
+    records: Sequence[Record], sources: dict[str, list[str]]
+) -> dict[tuple[str, str, float], Paired]:
+    """The gaps of {target: sources} at every fraction."""
     fractions = fractions_of(matching(records, kind="accuracy"))
     return {
-        (target, RANDOM, f): gap(records, target, RANDOM, f)
-        for target in targets_of(records)
+        (target, source, f): gap(records, target, source, f)
+        for target, of_target in sources.items()
         for f in fractions
+        for source in of_target
     }
 
 
