@@ -50,6 +50,7 @@ class Grid:
     Attributes:
         dataset, model: names; PATH.npz is a file of benchmarks/real_data.py in --data_path.
         epochs: of the data set's recipe; None for the recipe's own.
+        proxy_epochs: of the proxy; None for as many as the coresets have.
         parts: methods, fractions and seeds to run; a cell that is in two parts runs once.
         noise: shares of labels to flip.
         long_tail: imbalance of the candidates' classes; None for all candidates.
@@ -61,6 +62,7 @@ class Grid:
     model: str
     parts: tuple[Part, ...]
     epochs: int | None = None
+    proxy_epochs: int | None = None
     noise: LabelNoise = CLEAN
     long_tail: float | None = None
     paper: str | None = None
@@ -80,6 +82,7 @@ class Grid:
         """The grid's experiments under one seed, one per part."""
         recipe = RECIPES[data.recipe]
         recipe = dataclasses.replace(recipe, epochs=self.epochs or recipe.epochs)
+        proxy = dataclasses.replace(recipe, epochs=self.proxy_epochs or recipe.epochs)
         net = nets.canonical(self.model)
         for part in self.parts:
             if seed < part.seeds:
@@ -89,7 +92,7 @@ class Grid:
                     fractions=part.fractions,
                     nets=(net,),
                     proxy_net=net,
-                    proxy=recipe,
+                    proxy=proxy,
                     target=recipe,
                     val_fraction=data.val_fraction,
                     label_noise=self.noise,
@@ -116,6 +119,8 @@ CORE = (
     *("Full@k", "Random+Val"),
 )
 
+# for trainings that are dear: many rows or a larger network
+SHORT = ("CLD", "CLD:record=online", "Random", "CCS", "DUAL")
 
 # what protocol and variants do
 EFFECTS = (
@@ -172,18 +177,26 @@ GRIDS = {
         _noisy(30),
         _long(
             "",
-            Part(CORE, (0.002, 0.01, 0.05), 4),
+            Part(CORE, (0.002, 0.01, 0.05, 0.1), 5),
             Part((*SELECTIONS, *PAPER, *FURTHER, "Full"), (0.01,), 1),
         ),
-        _long("_large", Part(("CLD", "CLD:record=online", "Random", "DUAL", "Full"), (0.3, 0.5, 0.75), 3)),
+        _long("_large", Part((*SHORT, "Full"), (0.3, 0.5, 0.75), 5)),
         _long("_effects", Part(EFFECTS, (0.01,), 3)),
-        _real("mnist5k", Part(CORE, (0.01, 0.05, 0.1), 8)),
-        _real("letter", Part(CORE, (0.01, 0.05, 0.1), 8)),
+        _real("mnist5k", Part(CORE, (0.01, 0.05, 0.1), 10)),
+        _real("letter", Part(CORE, (0.01, 0.05, 0.1), 10)),
         _real("letter_noise10", Part(SELECTIONS, (0.05,), 3), noise=LabelNoise(0.1)),
         _real("letter_noise30", Part(SELECTIONS, (0.05,), 3), noise=LabelNoise(0.3)),
         _real("letter_noise_val", Part(SELECTIONS, (0.05,), 3), noise=LabelNoise(0.0, 0.3)),
-        _real("satellite", Part(EVERY, TENTHS, 5)),
-        _real("spam", Part(CORE, (0.01, 0.05, 0.1), 5)),
+        _real("satellite", Part(EVERY, TENTHS, 10)),
+        _real("spam", Part(CORE, (0.01, 0.05, 0.1), 10)),
+        Grid(
+            "fashion_conv",
+            "FashionMNIST",
+            "ConvNet",
+            (Part((*SHORT, "D2", "Herding", "Full@k"), (0.002, 0.01), 5),),
+            epochs=PAPER_EPOCHS,
+            proxy_epochs=30,  # one of 164 would take two hours on a core
+        ),
         Grid(
             "fashion_tail",
             "FashionMNIST",

@@ -193,7 +193,8 @@ def test_grids_are_valid_and_the_paper_s_have_its_fractions(name):
     )
     for seed in grid.seeds:
         for spec in grid.experiments(data, seed):
-            assert spec.target == spec.proxy
+            assert dataclasses.replace(spec.proxy, epochs=spec.target.epochs) == spec.target
+            assert spec.proxy.epochs == (grid.proxy_epochs or spec.target.epochs)
             assert spec.target.epochs == grid.epochs or spec.target == RECIPES[data.recipe]
     if grid.paper:
         paper = {fraction for _, fraction in printed(grid.paper)}
