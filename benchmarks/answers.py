@@ -55,6 +55,18 @@ def answer_sentences(cells: Sequence[Cell]) -> list[str]:
     ]
 
 
+def setting_sentences(cells: Sequence[Cell]) -> list[str]:
+    """The same in another setting, of one grid."""
+    chosen = [c for c in cells if c.is_selection]
+    columns = columns_of(chosen)
+    return [
+        *_more_often(chosen, columns),
+        tally(chosen, CLD, "CLD as published"),
+        tally(chosen, ONLINE, "CLD with `record=online`"),
+        *_same_steps(cells),
+    ]
+
+
 def highlights(cells: Sequence[Cell], ranks: RankDifferences | None) -> list[str]:
     """Five sentences for a newcomer."""
     chosen = [c for c in cells if c.is_selection]

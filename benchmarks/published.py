@@ -28,6 +28,7 @@ TITLES = {
     "satellite.npz": "Satellite",
     "spam.npz": "Spam",
 }
+SEPARATOR = ", "  # of a title's parts
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,9 @@ class Published:
         digits, fashion: the grids of these names.
         noise: {percent of flipped labels: grid}, of ten epochs.
         study: the score study of the fashion grid.
-        long: {title: grid} of trainings as long as a paper's, with clean labels; Digits is one of them.
+        long: {title: grid} of trainings as long as a paper's, one for each data set: clean labels, the
+            candidates as they are, the MLP. Digits is one of them.
+        settings: {title: grid} of the same length in another setting: a long tail, another network.
         long_noise: {title: grid} of the same length with flipped labels.
         effects: the grid of effects of protocol; None without.
         curves: the measures of benchmarks/effects.py.
@@ -73,6 +76,7 @@ class Published:
     noise: Mapping[int, Head]
     study: Sequence[Finding]
     long: Mapping[str, Head] = field(default_factory=dict)
+    settings: Mapping[str, Head] = field(default_factory=dict)
     long_noise: Mapping[str, Head] = field(default_factory=dict)
     effects: Head | None = None
     curves: Sequence[Finding] = ()
@@ -84,15 +88,17 @@ class Published:
         """From the CSV files in `folder`, once in the life of the process."""
         found = {name: path for name in GRIDS if (path := folder / f"{name}.csv").exists()}
         rows = {name: from_csv(path.read_text(), path.name) for name, path in found.items()}
-        of_length = {name: of for name, of in rows.items() if name not in (*SHORT, EFFECTS)}
+        of_length = [of for name, of in rows.items() if name not in (*SHORT, EFFECTS)]
+        clean = by_title(of for of in of_length if not of[0].label_noise)
         curves, length = folder / "effects.csv", folder / "length.csv"
         return cls(
             Head.of(rows["digits"]),
             Head.of(rows["fashion"]),
             {percent: Head.of(rows[f"fashion_noise{percent}"]) for percent in (10, 30)},
             study_from_csv((folder / "fashion_scores.csv").read_text()),
-            by_title(of for of in of_length.values() if not of[0].label_noise),
-            by_title(of for of in of_length.values() if of[0].label_noise),
+            {title: head for title, head in clean.items() if SEPARATOR not in title},
+            {title: head for title, head in clean.items() if SEPARATOR in title},
+            by_title(of for of in of_length if of[0].label_noise),
             Head.of(rows[EFFECTS]) if EFFECTS in rows else None,
             study_from_csv(curves.read_text()) if curves.exists() else (),
             from_csv(length.read_text(), length.name) if length.exists() else (),
@@ -109,7 +115,7 @@ def title_of(row: ResultRow) -> str:
         parts += [f"{100 * rate:g}% of the {what} flipped" for what, rate in share.items() if rate]
     if row.target_net != "MLP":
         parts.append(row.target_net)
-    return ", ".join(parts)
+    return SEPARATOR.join(parts)
 
 
 def by_title(grids: Iterable[Sequence[ResultRow]]) -> dict[str, Head]:

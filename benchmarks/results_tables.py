@@ -94,6 +94,8 @@ def long_parts(published: Published) -> dict[str, str]:
         "answer": bullets(answers.answer_sentences(cells)),
         "ranks": rank_part(answers.rank_sentence(ranks)) if ranks else FEW_DATA_SETS,
         "length": length_part(published),
+        "tail": setting_part(published, "Fashion-MNIST, long tail", "fashion_tail"),
+        "conv": setting_part(published, "Fashion-MNIST, ConvNet", "fashion_conv"),
         "recording": bullets(answers.recording_sentences(heads, cells)),
         "recordings": long_tables.forms_over_data(cells).render("md"),
         "recommendation": bullets(answers.recommendation(heads, cells)),
@@ -109,6 +111,15 @@ def long_parts(published: Published) -> dict[str, str]:
         )
         or "No rows but those of Digits, below.",
     }
+
+
+def setting_part(published: Published, title: str, grid: str) -> str:
+    """A grid in another setting: what it says, and its accuracies."""
+    head = published.settings.get(title)
+    if head is None:
+        return lacking(grid)
+    sentences = answers.setting_sentences(cells_of({title: head}))
+    return f"{bullets(sentences)}\n\n{overview(head)}"
 
 
 def noise_part(published: Published) -> str:
@@ -163,7 +174,8 @@ def costs(head: Head, fraction: float) -> str:
 def settings(published: Published) -> str:
     """Data, recipe and machine of each grid."""
     lines = []
-    for name, head in {**published.long, "Fashion-MNIST, ten epochs": published.fashion}.items():
+    grids = {**published.long, **published.settings, "Fashion-MNIST, ten epochs": published.fashion}
+    for name, head in grids.items():
         data, *_, targets = [x for x in setting_lines(head.rows) if not x.startswith(("accuracy", "proxy"))]
         lines += [f"- {name}. {data}; {targets}"]
         found = {(r.provenance["device"], r.provenance["torch"], r.provenance["threads"]) for r in head.rows}

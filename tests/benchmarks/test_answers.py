@@ -258,9 +258,16 @@ def test_the_page_takes_the_grids_that_are_there(tmp_path):
         possible = {"worst": 40.0, "n_test": 1000}  # accuracies are shares of the test rows
         rows = head(labels, (0.01, 0.05), dataset=f"{name}.npz", **possible).rows
         (tmp_path / f"{name}.csv").write_text(to_csv(rows))
+    tail = head(labels, (0.01,), dataset="FashionMNIST", **possible, long_tail={"imbalance": 100.0}).rows
+    (tmp_path / "fashion_tail.csv").write_text(to_csv(tail))
     published = Published.read(tmp_path)
-    assert list(published.long) == ["Digits", "Letter", "Spam"]
+    assert list(published.long) == ["Digits", "Letter", "Spam"]  # the long tail is no data set of its own
+    assert list(published.settings) == ["Fashion-MNIST, long tail"]
     parts = results_tables.long_parts(published)
+    assert "above Random than below: DUAL (1 above, 0 below)" in parts["tail"]
+    assert "CLD as published is above Random in 0 of 1 cells, below in 1" in parts["tail"]
+    assert "**Accuracy in %" in parts["tail"]
+    assert "head_to_head.py fashion_conv" in parts["conv"]
     assert "3 data sets (Digits; Letter; Spam), 9 cells" in parts["answer"]
     assert "figures/ranks.png" in parts["ranks"]
     assert "### Letter, accuracy" in parts["long_numbers"]
