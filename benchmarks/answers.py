@@ -7,38 +7,16 @@ through `claim` of benchmarks/wording.py.
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
 
-from benchmarks.in_rows import CLD, FORMS, NO_INITIAL, ONLINE, ONLINE_INITIAL, beside, costs_at
+from benchmarks.in_rows import CLD, ONLINE, costs_at
 from benchmarks.published import Head
 from benchmarks.verdicts import RANDOM, Cell, columns_of, count, mean_difference, of_label, ordered
 from benchmarks.wording import at, listed
 from deepcore.analysis.critical_difference import RankDifferences
-from deepcore.analysis.stats import holm
-from deepcore.proxy.signals import Signal
-from deepcore.selection.method import CoresetMethod
-from methods import METHODS
 
-RECORD = {
-    CLD: "the losses of all rows in a pass after each epoch, and of the untrained network",
-    NO_INITIAL: "the losses of all rows in a pass after each epoch",
-    ONLINE: "the loss of each row in its own training batch",
-    ONLINE_INITIAL: "the loss of each row in its own training batch, and of the untrained network",
-}
 MANY = 5  # methods named in a sentence
 ENOUGH = 3  # data sets for a recommendation
-FROM_LOGITS = {
-    *(
-        Signal.LOSS,
-        Signal.P_TRUE,
-        Signal.CORRECT,
-        Signal.MARGIN,
-        Signal.MARGIN_P,
-        Signal.EL2N,
-        Signal.KL_STEP,
-    ),
-}
 
 
 def answer_sentences(cells: Sequence[Cell]) -> list[str]:
@@ -85,7 +63,7 @@ def where(cells: Sequence[Cell]) -> str:
     span = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"{seeds[0]}"
     so_far = "" if len(titles) >= ENOUGH else "So far "
     return (
-        f"{so_far}{_number(len(titles), 'data set')} ({'; '.join(titles)}), {len(columns_of(cells))} cells "
+        f"{so_far}{number(len(titles), 'data set')} ({'; '.join(titles)}), {len(columns_of(cells))} cells "
         f"of a data set and a fraction, {span} seeds."
     )
 
@@ -113,7 +91,7 @@ def _more_often(cells: Sequence[Cell], columns: Sequence[tuple[str, float]]) -> 
     down = sorted((m for m in labels if lead[m] < 0), key=lambda m: (lead[m], -sides[m][1]))
     named = "; ".join(f"{m} ({sides[m][0]} above, {sides[m][1]} below)" for m in _to_the_tie(up, lead))
     more = len(up) - len(_to_the_tie(up, lead))
-    others = f"; and {_number(more, 'other')}" if more else ""
+    others = f"; and {number(more, 'other')}" if more else ""
     first = (
         f"More often above Random than below: {named}{others}."
         if up
@@ -182,125 +160,6 @@ def cost_sentences(title: str, head: Head, fraction: float) -> list[str]:
     ]
 
 
-def form_means(cells: Sequence[Cell]) -> dict[str, float]:
-    """{form of CLD: its mean difference from Random}, over the cells that all forms have."""
-    places = [{(c.title, c.fraction) for c in of_label(cells, m)} for m in FORMS]
-    common = set.intersection(*places)
-    if not common:
-        return {}
-    return {
-        m: mean_difference([c for c in of_label(cells, m) if (c.title, c.fraction) in common]) for m in FORMS
-    }
-
-
-def recording_sentence(cells: Sequence[Cell]) -> str:
-    """On which recording CLD has the highest and the lowest mean; `against` says what is told apart."""
-    means = form_means(cells)
-    if not means:
-        return "There are no rows of every form of CLD."
-    best, worst = max(means, key=lambda m: means[m]), min(means, key=lambda m: means[m])
-    return (
-        f"CLD's mean is highest on {RECORD[best]} ({means[best]:+.1f} points beside Random), lowest on "
-        f"{RECORD[worst]} ({means[worst]:+.1f})."
-    )
-
-
-def recording_sentences(heads: Mapping[str, Head], cells: Sequence[Cell]) -> list[str]:
-    """What to record, and how much that decides."""
-    chosen = [c for c in cells if c.is_selection]
-    means = form_means(chosen)
-    if not means:
-        return [recording_sentence(chosen)]
-    best = max(means, key=lambda m: means[m])
-    return [
-        recording_sentence(chosen),
-        *(against(heads, chosen, best, other) for other in FORMS if other != best),
-        _decides(chosen),
-    ]
-
-
-def recommendation(heads: Mapping[str, Head], cells: Sequence[Cell]) -> list[str]:
-    """What to record: for CLD the form that is shown to be better than the others, for the other methods what
-    they read."""
-    reading = {name: method for name, kind in METHODS.items() if reads_epochs(method := kind())}
-    online = [name for name, method in reading.items() if method.mode == "online"]
-    passes = [name for name, method in reading.items() if method.mode == "post_epoch"]
-    return [
-        *_for_cld(heads, [c for c in cells if c.is_selection]),
-        "For the other methods, record the logits of each row in its own training batch, in every epoch. It "
-        f"costs no pass. {listed(online)} read nothing else.",
-        f"As published, {listed(passes)} need a pass over all rows after each epoch.",
-        "Record every epoch. You can choose later which epochs a method reads.",
-    ]
-
-
-def _for_cld(heads: Mapping[str, Head], cells: Sequence[Cell]) -> list[str]:
-    """The form that is above each other form in more cells than below; none on few data sets."""
-    means = form_means(cells)
-    if not means:
-        return []
-    best = max(means, key=lambda m: means[m])
-    verdicts = [sides_of(heads, cells, best, other) for other in FORMS if other != best]
-    data_sets = len({c.title for c in cells})
-    if data_sets < ENOUGH:
-        return [f"For CLD, nothing is recommended yet: {_number(data_sets, 'data set')} cannot decide it."]
-    if all(above > below for above, below, _ in verdicts):
-        return [f"For CLD, record {RECORD[best]}: `{best}`."]
-    return [f"For CLD, no recording is shown to be better than every other. `{best}` has the highest mean."]
-
-
-def reads_epochs(method: CoresetMethod) -> bool:
-    """Whether a method reads what logits of every epoch give, and no features, gradients or weights, and
-    trains nothing of its own."""
-    return bool(method.needs) and method.needs <= FROM_LOGITS and method.own_run is None
-
-
-def against(heads: Mapping[str, Head], cells: Sequence[Cell], label: str, other: str) -> str:
-    """In how many cells a method is above and below another one."""
-    above, below, same = sides_of(heads, cells, label, other)
-    return (
-        f"`{label}` is above `{other}` in {above} of {above + below + same} cells, below in {below}, not "
-        f"told apart in {same}."
-    )
-
-
-def sides_of(
-    heads: Mapping[str, Head], cells: Sequence[Cell], label: str, other: str
-) -> tuple[int, int, int]:
-    """Cells in which a method is above another one, below it, and not told apart: paired t tests, p < 0.05
-    after Holm over the cells."""
-    places = [
-        (c.title, c.fraction)
-        for c in of_label(cells, label)
-        if any((o.title, o.fraction) == (c.title, c.fraction) for o in of_label(cells, other))
-    ]
-    pairs = {place: beside(heads[place[0]], label, other, place[1]) for place in places}
-    adjusted = holm({place: pair.p for place, pair in pairs.items() if pair.p is not None})
-    known = [pairs[place].difference for place, p in adjusted.items() if p < 0.05]
-    above, below = sum(d > 0 for d in known), sum(d < 0 for d in known)
-    return above, below, len(places) - above - below
-
-
-def _decides(cells: Sequence[Cell]) -> str:
-    """The spread between CLD's forms beside the spread between methods, as medians over cells."""
-    forms, rivals = [], []
-    for column in columns_of(cells):
-        here = [c for c in cells if (c.title, c.fraction) == column]
-        of_forms = [c.difference for c in here if c.label in FORMS]
-        others = sorted(c.difference for c in here if not c.label.startswith("CLD"))
-        if len(of_forms) == len(FORMS) and len(others) >= 4:
-            forms.append(max(of_forms) - min(of_forms))
-            low, _, high = statistics.quantiles(others, n=4)
-            rivals.append(high - low)
-    if not forms:
-        return "Too few methods to compare the spread of CLD's forms with."
-    ours, theirs = statistics.median(forms), statistics.median(rivals)
-    return (
-        f"Between CLD's best and worst form lie {ours:.1f} points in the median cell; the middle half of the "
-        f"other methods lies within {theirs:.1f}."
-    )
-
-
 def rank_sentence(found: RankDifferences) -> str:
     """The best average rank, Random's, and whether they are told apart."""
     ranks = found.ranks.ranks
@@ -311,10 +170,10 @@ def rank_sentence(found: RankDifferences) -> str:
     random_too = "" if best == RANDOM else f" Random's rank is {random:.1f} and {apart}."
     return (
         f"Over {found.ranks.n} data sets {best} has the best average rank, {ranks[best]:.1f} among "
-        f"{len(ranks)} selections; {_number(near, 'other')} cannot be told apart from it (critical "
+        f"{len(ranks)} selections; {number(near, 'other')} cannot be told apart from it (critical "
         f"difference {found.critical:.1f}).{random_too}"
     )
 
 
-def _number(n: int, what: str) -> str:
+def number(n: int, what: str) -> str:
     return f"{n} {what}{'' if n == 1 else 's'}"

@@ -20,7 +20,7 @@ sys.path.insert(0, str(HERE.parent))  # runs from a clone without installation
 
 from benchmarks.generated_parts import filled, write_or_check
 from benchmarks.wording import claim, listed
-from deepcore.cli.flags import Parser
+from deepcore.cli.arguments import Parser
 
 RESULTS = HERE / "results" / "audit_quality.csv"
 PAGE = HERE.parent / "docs" / "audit.md"

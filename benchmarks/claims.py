@@ -30,7 +30,7 @@ import torch
 import methods as known_methods
 from benchmarks.claim_records import Record, Value, digest, from_csv, to_csv
 from benchmarks.gpu_hours import Load, hours_line, stand_in
-from deepcore.cli.flags import Parser
+from deepcore.cli.arguments import Parser
 from deepcore.common.checks import DeepcoreError, UsageError
 from deepcore.common.console import exit_status
 from deepcore.common.files import read_json, write_bytes, write_json

@@ -18,7 +18,7 @@ from benchmarks.claim_records import digest
 from benchmarks.claims import FIGURES, Claim, full_command, published
 from benchmarks.generated_parts import filled, write_or_check
 from benchmarks.gpu_hours import hours_line
-from deepcore.cli.flags import Parser
+from deepcore.cli.arguments import Parser
 from deepcore.report.text_table import TextTable
 
 PAGE = HERE.parent / "docs" / "claims.md"

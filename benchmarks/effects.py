@@ -29,7 +29,7 @@ import torch
 
 from benchmarks.grids import Grid, check_seeds, grid_of
 from benchmarks.score_study import Finding, selected, to_csv
-from deepcore.cli.flags import Parser
+from deepcore.cli.arguments import Parser
 from deepcore.common import seeding
 from deepcore.common.checks import UsageError
 from deepcore.common.console import exit_status

@@ -36,7 +36,7 @@ from deepcore.analysis.comparison import (
     compare_rows,
     rank_table,
 )
-from deepcore.cli.flags import Parser
+from deepcore.cli.arguments import Parser
 from deepcore.common.checks import UsageError
 from deepcore.common.console import exit_status
 from deepcore.common.files import write_bytes

@@ -25,7 +25,7 @@ import torch
 
 import methods
 from benchmarks.head_to_head import without_places
-from deepcore.cli.flags import Parser
+from deepcore.cli.arguments import Parser
 from deepcore.common.console import exit_status
 from deepcore.common.files import write_bytes
 from deepcore.common.progress import Progress

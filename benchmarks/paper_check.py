@@ -131,7 +131,7 @@ def _pairs(counts: Mapping[tuple[str, str], int], rows: int) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the facts."""
-    from deepcore.cli.flags import Parser
+    from deepcore.cli.arguments import Parser
 
     Parser(description=__doc__.splitlines()[0]).parse_args(argv)
     print("\n".join(facts()))

@@ -39,7 +39,7 @@ import numpy as np
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.model_selection import train_test_split
 
-from deepcore.cli.flags import Parser
+from deepcore.cli.arguments import Parser
 from deepcore.common.checks import UsageError, check_choice
 from deepcore.common.console import exit_status
 from deepcore.common.files import write_npz

@@ -17,7 +17,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from benchmarks import answers, findings, long_tables, paper_check, short_tables
+from benchmarks import answers, findings, long_tables, paper_check, short_tables, what_to_record
 from benchmarks.generated_parts import filled, write_or_check
 from benchmarks.length_figure import length_sentences
 from benchmarks.published import Head, Published
@@ -27,7 +27,7 @@ from benchmarks.verdicts import cells_of
 from benchmarks.wording import bullets
 from deepcore.analysis.comparison import rank_table
 from deepcore.analysis.measured_costs import measured_costs
-from deepcore.cli.flags import Parser
+from deepcore.cli.arguments import Parser
 from deepcore.report.accuracy_report import setting_lines
 from deepcore.report.accuracy_tables import (
     overview_table,
@@ -96,9 +96,9 @@ def long_parts(published: Published) -> dict[str, str]:
         "length": length_part(published),
         "tail": setting_part(published, "Fashion-MNIST, long tail", "fashion_tail"),
         "conv": setting_part(published, "Fashion-MNIST, ConvNet", "fashion_conv"),
-        "recording": bullets(answers.recording_sentences(heads, cells)),
+        "recording": bullets(what_to_record.recording_sentences(heads, cells)),
         "recordings": long_tables.forms_over_data(cells).render("md"),
-        "recommendation": bullets(answers.recommendation(heads, cells)),
+        "recommendation": bullets(what_to_record.recommendation(heads, cells)),
         "seeds": long_tables.seeds_over_data(heads),
         "long_cost_findings": bullets(answers.cost_sentences(title, head, fraction)),
         "long_costs": long_tables.long_costs_table(title, head, fraction).render("md"),

@@ -33,7 +33,7 @@ from scipy.stats import rankdata
 
 from benchmarks.grids import grid_of
 from deepcore.analysis.overlap import spearman
-from deepcore.cli.flags import Parser
+from deepcore.cli.arguments import Parser
 from deepcore.common.checks import UsageError
 from deepcore.common.console import exit_status
 from deepcore.common.files import write_bytes

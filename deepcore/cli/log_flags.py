@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from deepcore.cli.flags import yes_or_no
+from deepcore.cli.arguments import yes_or_no
 
 if TYPE_CHECKING:
     from deepcore.proxy.run import ProxyRun

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deepcore.cli.flags import whole
+from deepcore.cli.arguments import whole
 from deepcore.cli.log_flags import add_log_flags, read
 
 if TYPE_CHECKING:

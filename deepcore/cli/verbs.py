@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from deepcore.cli import audit, inspect, select
-from deepcore.cli.flags import Parser
+from deepcore.cli.arguments import Parser
 from deepcore.common.console import exit_status
 
 VERBS = {"select": select, "audit": audit, "inspect": inspect}

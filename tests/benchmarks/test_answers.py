@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 from rows import rows_of
 
-from benchmarks import answers, long_tables, results_tables
+from benchmarks import answers, long_tables, results_tables, what_to_record
 from benchmarks.in_rows import CLD, FORMS, NO_INITIAL, ONLINE, ONLINE_INITIAL
 from benchmarks.matrix_figure import matrix_figure, matrix_values
 from benchmarks.published import Head, Published, by_title, title_of
@@ -102,20 +102,20 @@ def test_a_cell_without_a_winner_is_named():
 
 def test_what_to_record_by_hand(heads):
     cells = cells_of(heads)
-    assert answers.form_means(cells) == pytest.approx(
+    assert what_to_record.form_means(cells) == pytest.approx(
         {CLD: -2.0, NO_INITIAL: 0.1 / 3, ONLINE: 3.0, ONLINE_INITIAL: 0.1 / 3}
     )
-    assert answers.sides_of(heads, cells, ONLINE, CLD) == (3, 0, 0)
-    assert answers.sides_of(heads, cells, ONLINE_INITIAL, NO_INITIAL) == (0, 0, 3)
-    lines = answers.recording_sentences(heads, cells)
+    assert what_to_record.sides_of(heads, cells, ONLINE, CLD) == (3, 0, 0)
+    assert what_to_record.sides_of(heads, cells, ONLINE_INITIAL, NO_INITIAL) == (0, 0, 3)
+    lines = what_to_record.recording_sentences(heads, cells)
     assert lines[0].startswith(
         "CLD's mean is highest on the loss of each row in its own training batch (+3.0"
     )
     assert f"`{ONLINE}` is above `{CLD}` in 3 of 3 cells, below in 0, not told apart in 0." in lines
-    few = answers.recommendation(heads, cells)
+    few = what_to_record.recommendation(heads, cells)
     assert few[0] == "For CLD, nothing is recommended yet: 2 data sets cannot decide it."
     three = {**heads, "Satellite": heads["Letter"]}
-    advice = answers.recommendation(three, cells_of(three))
+    advice = what_to_record.recommendation(three, cells_of(three))
     assert advice[0] == f"For CLD, record the loss of each row in its own training batch: `{ONLINE}`."
     assert "DUAL" in advice[1]
     assert "GraNd" not in advice[1]  # it reads features, too
@@ -126,7 +126,9 @@ def test_what_to_record_by_hand(heads):
 def test_without_a_difference_nothing_is_recommended_for_cld():
     level = head(dict.fromkeys(FORMS, SAME) | {ONLINE: (0.6, -0.5, 0.1), "AUM": UP})
     three = dict.fromkeys(("Letter", "Spam", "Satellite"), level)
-    assert answers.recommendation(three, cells_of(three))[0].startswith("For CLD, no recording is shown")
+    assert what_to_record.recommendation(three, cells_of(three))[0].startswith(
+        "For CLD, no recording is shown"
+    )
 
 
 def test_a_form_that_is_better_than_one_other_alone_is_not_recommended():
@@ -134,8 +136,10 @@ def test_a_form_that_is_better_than_one_other_alone_is_not_recommended():
     lower = (-9.0, -10.5, -9.6)
     rows = head({CLD: lower, NO_INITIAL: SAME, ONLINE: (0.6, -0.5, 0.1), ONLINE_INITIAL: SAME, "AUM": UP})
     three = dict.fromkeys(("Letter", "Spam", "Satellite"), rows)
-    assert answers.sides_of(three, cells_of(three), ONLINE, CLD)[0] == 3
-    assert answers.recommendation(three, cells_of(three))[0].startswith("For CLD, no recording is shown")
+    assert what_to_record.sides_of(three, cells_of(three), ONLINE, CLD)[0] == 3
+    assert what_to_record.recommendation(three, cells_of(three))[0].startswith(
+        "For CLD, no recording is shown"
+    )
 
 
 def test_methods_of_equal_counts_are_named_together_or_not_at_all():

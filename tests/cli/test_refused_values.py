@@ -9,7 +9,8 @@ import pytest
 
 import main
 import methods
-from deepcore.cli.flags import parser, whole
+from deepcore.cli.arguments import whole
+from deepcore.cli.flags import parser
 from deepcore.common.checks import LONGEST, UsageError, check_fraction, check_positive, shortened
 from deepcore.data import datasets
 from deepcore.experiment.spec import MOST_TRAININGS, ExperimentSpec
