@@ -69,6 +69,7 @@ class Published:
         effects: the grid of effects of protocol; None without.
         curves: the measures of benchmarks/effects.py.
         length: the rows of benchmarks/length.py.
+        studies: {title: score study} of the grids in `long`.
     """
 
     digits: Head
@@ -81,6 +82,7 @@ class Published:
     effects: Head | None = None
     curves: Sequence[Finding] = ()
     length: Sequence[ResultRow] = ()
+    studies: Mapping[str, Sequence[Finding]] = field(default_factory=dict)
 
     @classmethod
     @functools.lru_cache(maxsize=2)
@@ -90,6 +92,7 @@ class Published:
         rows = {name: from_csv(path.read_text(), path.name) for name, path in found.items()}
         of_length = [of for name, of in rows.items() if name not in (*SHORT, EFFECTS)]
         clean = by_title(of for of in of_length if not of[0].label_noise)
+        studies = {n: path for n in rows if n not in SHORT and (path := folder / f"{n}_scores.csv").exists()}
         curves, length = folder / "effects.csv", folder / "length.csv"
         return cls(
             Head.of(rows["digits"]),
@@ -102,6 +105,7 @@ class Published:
             Head.of(rows[EFFECTS]) if EFFECTS in rows else None,
             study_from_csv(curves.read_text()) if curves.exists() else (),
             from_csv(length.read_text(), length.name) if length.exists() else (),
+            {title_of(rows[name][0]): study_from_csv(path.read_text()) for name, path in studies.items()},
         )
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from benchmarks import answers, findings, long_tables, paper_check, short_tables, what_to_record
+from benchmarks import answers, findings, long_tables, paper_check, repeats, short_tables, what_to_record
 from benchmarks.generated_parts import filled, write_or_check
 from benchmarks.length_figure import length_sentences
 from benchmarks.published import Head, Published
@@ -86,6 +86,8 @@ def texts(published: Published) -> dict[Path, str]:
 def long_parts(published: Published) -> dict[str, str]:
     """The parts about trainings at a paper's length; those without rows say how to get them."""
     heads, cells, ranks = published.long, cells_of(published.long), ranks_of(published)
+    selections = [c for c in cells if c.is_selection]
+    repeated, best = repeats.repeats(published.studies, selections), what_to_record.best_form(selections)
     title = COSTS_OF if COSTS_OF in heads else next(iter(heads))
     head = heads[title]
     fraction = 0.05 if 0.05 in head.fractions else head.fractions[-1]
@@ -99,6 +101,10 @@ def long_parts(published: Published) -> dict[str, str]:
         "recording": bullets(what_to_record.recording_sentences(heads, cells)),
         "recordings": long_tables.forms_over_data(cells).render("md"),
         "recommendation": bullets(what_to_record.recommendation(heads, cells)),
+        "repeats": repeats.repeats_table(repeated).render("md")
+        if repeated
+        else lacking("letter", "score_study.py"),
+        "repeat_findings": bullets(repeats.repeat_sentences(repeated, selections, best)),
         "seeds": long_tables.seeds_over_data(heads),
         "long_cost_findings": bullets(answers.cost_sentences(title, head, fraction)),
         "long_costs": long_tables.long_costs_table(title, head, fraction).render("md"),

@@ -12,6 +12,7 @@ The measures of a score (without a fraction) are its Spearman correlations with 
 selection are the mean percentiles of the kept rows in them, 0 to 100, 50 by chance. CLD's forms also have
 `first_step`: the first difference's share of the squared deviations of a sample's loss differences from their
 mean, averaged over the candidates; it is 1 / (number of differences) if all differences contribute alike.
+`rho_seeds` and `kept_again` compare seeds: see benchmarks/seed_overlap.py.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import argparse
 import csv
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,7 +33,8 @@ import torch
 from scipy.stats import rankdata
 
 from benchmarks.grids import grid_of
-from deepcore.analysis.overlap import spearman
+from benchmarks.seed_overlap import kept_again, rank_agreement
+from deepcore.analysis.overlap import Scores, spearman
 from deepcore.cli.arguments import Parser
 from deepcore.common.checks import UsageError
 from deepcore.common.console import exit_status
@@ -77,6 +79,7 @@ def run(args: argparse.Namespace) -> int:
     grid, folder = grid_of(args.grid), Path(args.save_path)
     data = grid.load(args.data_path)
     found: dict[tuple, Finding] = {}
+    harnesses: dict[int, list[Harness]] = {seed: [] for seed in grid.seeds}
     for seed in grid.seeds:
         for spec in grid.experiments(data, seed):
             place = folder / f"seed{seed}"
@@ -86,6 +89,8 @@ def run(args: argparse.Namespace) -> int:
                     f"{place} lacks {len(harness.pending())} rows: run head_to_head.py {grid.name}"
                 )
             found |= {finding[:4]: finding for finding in findings(harness, seed)}
+            harnesses[seed].append(harness)
+    found |= {finding[:4]: finding for finding in over_seeds(harnesses)}
     text = to_csv(list(found.values()))
     for target in (folder, *([RESULTS] if args.publish else [])):
         write_bytes(target / f"{grid.name}_scores.csv", text.encode())
@@ -118,17 +123,15 @@ def from_csv(text: str) -> list[Finding]:
 
 def findings(harness: Harness, seed: int) -> Iterator[Finding]:
     """The measures of every selection method of a harness for one seed, from stored files."""
-    run = SeedRuns(harness.plan, harness.runtime, seed).of(CLD())
+    run = run_of(harness, seed)
     properties = properties_of(run)
     percentiles = {name: 100 * (rankdata(value) - 0.5) / len(value) for name, value in properties.items()}
-    for method in harness.plan.spec.methods:
-        if not (method.is_selection and method.uses_fraction):
-            continue
-        label, folder = method.label(), harness.plan.selection_folder(harness.runtime.folder, seed, method)
+    for method in selections_of(harness):
+        label = method.label()
         if isinstance(method, CLD):
             yield Finding(seed, label, None, "first_step", first_step(method, run))
-        if (folder / "scores.npz").exists():
-            scores = _column(folder / "scores.npz", "scores", run.ids)
+        scores = scores_of(harness, seed, method, run.ids)
+        if scores is not None:
             for name, value in properties.items():
                 rho = spearman(scores, value)
                 if rho is not None:
@@ -140,6 +143,43 @@ def findings(harness: Harness, seed: int) -> Iterator[Finding]:
                 yield Finding(seed, label, fraction, f"kept_{name}", float(value[at].mean()))
             shared = np.isin(kept, selected(harness, seed, CLD(), fraction))
             yield Finding(seed, label, fraction, "in_cld", float(shared.mean()))
+
+
+def over_seeds(harnesses: Mapping[int, Sequence[Harness]]) -> Iterator[Finding]:
+    """What the methods do again under the other seeds, from stored files."""
+    ids = {seed: run_of(of[0], seed).ids for seed, of in harnesses.items() if of}
+    scores: dict[str, dict[int, Scores]] = {}
+    kept: dict[tuple[str, float], dict[int, np.ndarray]] = {}
+    for seed, of in harnesses.items():
+        for harness in of:
+            for method in selections_of(harness):
+                column = scores_of(harness, seed, method, ids[seed])
+                if column is not None:
+                    scores.setdefault(method.label(), {})[seed] = Scores(ids[seed], column)
+                for fraction in harness.plan.spec.fractions:
+                    kept.setdefault((method.label(), fraction), {})[seed] = selected(
+                        harness, seed, method, fraction
+                    )
+    for label, by_seed in scores.items():
+        yield from (Finding(seed, label, None, "rho_seeds", v) for seed, v in rank_agreement(by_seed))
+    for (label, fraction), rows in kept.items():
+        yield from (Finding(seed, label, fraction, "kept_again", v) for seed, v in kept_again(rows, ids))
+
+
+def run_of(harness: Harness, seed: int) -> ProxyRun:
+    """The stored proxy run that CLD reads."""
+    return SeedRuns(harness.plan, harness.runtime, seed).of(CLD())
+
+
+def selections_of(harness: Harness) -> list[CoresetMethod]:
+    """The methods that keep a share of the candidates."""
+    return [m for m in harness.plan.spec.methods if m.is_selection and m.uses_fraction]
+
+
+def scores_of(harness: Harness, seed: int, method: CoresetMethod, ids: np.ndarray) -> np.ndarray | None:
+    """The stored scores of all candidates, in the order of `ids`; None for a method without."""
+    path = harness.plan.selection_folder(harness.runtime.folder, seed, method) / "scores.npz"
+    return _column(path, "scores", ids) if path.exists() else None
 
 
 def selected(harness: Harness, seed: int, method: CoresetMethod, fraction: float) -> np.ndarray:

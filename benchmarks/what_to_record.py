@@ -46,12 +46,18 @@ def form_means(cells: Sequence[Cell]) -> dict[str, float]:
     }
 
 
+def best_form(cells: Sequence[Cell]) -> str | None:
+    """The form of CLD with the highest mean; None where no cell has them all."""
+    means = form_means(cells)
+    return max(means, key=lambda m: means[m]) if means else None
+
+
 def recording_sentence(cells: Sequence[Cell]) -> str:
     """On which recording CLD has the highest and the lowest mean; `against` says what is told apart."""
     means = form_means(cells)
     if not means:
         return "There are no rows of every form of CLD."
-    best, worst = max(means, key=lambda m: means[m]), min(means, key=lambda m: means[m])
+    best, worst = best_form(cells), min(means, key=lambda m: means[m])
     return (
         f"CLD's mean is highest on {RECORD[best]} ({means[best]:+.1f} points beside Random), lowest on "
         f"{RECORD[worst]} ({means[worst]:+.1f})."
@@ -61,10 +67,9 @@ def recording_sentence(cells: Sequence[Cell]) -> str:
 def recording_sentences(heads: Mapping[str, Head], cells: Sequence[Cell]) -> list[str]:
     """What to record, and how much that decides."""
     chosen = [c for c in cells if c.is_selection]
-    means = form_means(chosen)
-    if not means:
+    best = best_form(chosen)
+    if best is None:
         return [recording_sentence(chosen)]
-    best = max(means, key=lambda m: means[m])
     return [
         recording_sentence(chosen),
         *(against(heads, chosen, best, other) for other in FORMS if other != best),
@@ -89,10 +94,9 @@ def recommendation(heads: Mapping[str, Head], cells: Sequence[Cell]) -> list[str
 
 def _for_cld(heads: Mapping[str, Head], cells: Sequence[Cell]) -> list[str]:
     """The form that is above each other form in more cells than below; none on few data sets."""
-    means = form_means(cells)
-    if not means:
+    best = best_form(cells)
+    if best is None:
         return []
-    best = max(means, key=lambda m: means[m])
     verdicts = [sides_of(heads, cells, best, other) for other in FORMS if other != best]
     data_sets = len({c.title for c in cells})
     if data_sets < ENOUGH:

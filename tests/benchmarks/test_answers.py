@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 from rows import rows_of
 
-from benchmarks import answers, long_tables, results_tables, what_to_record
+from benchmarks import answers, long_tables, repeats, results_tables, seed_overlap, what_to_record
 from benchmarks.in_rows import CLD, FORMS, NO_INITIAL, ONLINE, ONLINE_INITIAL
 from benchmarks.matrix_figure import matrix_figure, matrix_values
 from benchmarks.published import Head, Published, by_title, title_of
@@ -25,6 +26,7 @@ from benchmarks.verdicts import (
 )
 from benchmarks.wording import bullets
 from deepcore.analysis.critical_difference import rank_differences
+from deepcore.analysis.overlap import Scores
 from deepcore.experiment.rows_csv import to_csv
 
 UP, SAME, DOWN = (3.0, 3.1, 2.9), (0.5, -0.5, 0.1), (-2.0, -2.1, -1.9)  # minus Random, by seed
@@ -193,6 +195,58 @@ def test_the_table_of_forms_by_hand(heads):
     )  # fmt: skip
     assert table.rows[2][1] == "-2.0 (▲0 ▼3 of 3)"
     assert "| Letter" in long_tables.seeds_over_data(heads)
+
+
+def study(values):
+    """Two seeds of each measure, a tenth below and above its mean."""
+    return [
+        Finding(seed, method, fraction, measure, value + shift)
+        for (method, fraction, measure), value in values.items()
+        for seed, shift in enumerate((-0.01, 0.01))
+    ]
+
+
+def test_what_repeats_by_hand(heads):
+    again = {CLD: 0.30, NO_INITIAL: 0.25, ONLINE: 0.06, ONLINE_INITIAL: 0.10, "DUAL": 0.20}
+    values = {(m, 0.05, "kept_again"): share for m, share in again.items()}
+    values |= {(CLD, 0.05, "kept_el2n"): 40, (CLD, 0.1, "kept_again"): 0.9, (CLD, None, "rho_seeds"): 0.8}
+    values |= {(ONLINE, None, "rho_seeds"): 0.02, (CLD, None, "first_step"): 0.5}
+    labels = {CLD: DOWN, NO_INITIAL: (-9.0, -9.1, -8.9), ONLINE: SAME, ONLINE_INITIAL: (-1.0, -1.1, -0.9)}
+    cells = cells_of({"Letter": head({**labels, "DUAL": UP}, (0.05, 0.1))})
+    found = repeats.repeats({"Letter": study(values), "Spam": []}, cells)
+    assert [r.label for r in found] == [*FORMS, "DUAL"]
+    assert found[0] == repeats.Repeat(
+        "Letter", CLD, *map(pytest.approx, (0.5,)), None, *map(pytest.approx, (0.8, 6.0, -2.0))
+    )
+    table = repeats.repeats_table(found)
+    assert table.rows[0] == ("Letter", CLD, "50%", "-", "+0.80", "6.0", "-2.0")
+    assert len(table.rows) == len(FORMS)
+    lines = repeats.repeat_sentences(found, cells, ONLINE)
+    assert lines[0].endswith("CLD 6.0; CLD:initial=False 5.0; CLD:record=online 1.2; "
+                             "CLD:record=online,initial=True 2.0; DUAL 4.0.")  # fmt: skip
+    assert lines[1].startswith("Two seeds' scores of `CLD:record=online` correlate by +0.02 to +0.02")
+    assert "goes with a lower accuracy: over 4 pairs" in lines[3]
+    assert "rank correlation with the difference from Random is -0.80" in lines[3]
+    assert "above Random in 0 of 2 cells, below in 0" in lines[4]
+    assert "do not show that its score finds valuable samples" in lines[4]
+    assert not any("almost as Random" in line for line in repeats.repeat_sentences(found, cells, CLD))
+    better = cells_of({"Letter": head({**labels, ONLINE: UP}, (0.05,))})
+    assert "finds valuable" not in repeats.repeat_sentences(found, better, ONLINE)[-1]
+    assert repeats.repeat_sentences([], cells, ONLINE) == []
+
+
+def test_what_another_seed_keeps_by_hand():
+    candidates = {0: np.arange(8), 1: np.arange(2, 10), 2: np.array([0, 1, 2, 3])}
+    kept = {0: np.array([0, 2, 3]), 1: np.array([2, 9]), 2: np.array([1])}
+    again = dict(seed_overlap.kept_again(kept, candidates))
+    assert again[0] == pytest.approx((1 / 2 + 0 / 3) / 2)  # seed 1 lacks row 0; seed 2 has all three
+    assert again[1] == pytest.approx((1 / 1 + 0 / 1) / 2)
+    assert again[2] == 0  # row 1 is a candidate of seed 0 alone
+    rising = {s: Scores(np.arange(s, s + 6), np.arange(6.0)) for s in (0, 1)}
+    assert dict(seed_overlap.rank_agreement(rising)) == {0: pytest.approx(1), 1: pytest.approx(1)}
+    flat = {**rising, 2: Scores(np.arange(6), np.zeros(6))}
+    assert set(dict(seed_overlap.rank_agreement(flat))) == {0, 1}
+    assert list(seed_overlap.rank_agreement({0: rising[0]})) == []
 
 
 def test_effects_by_hand():

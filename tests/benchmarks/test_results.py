@@ -114,6 +114,22 @@ def test_published_grids_are_whole(name):
     assert {r.long_tail.get("imbalance") for r in rows} == {grid.long_tail}
 
 
+@pytest.mark.parametrize("name", [name for name in GRIDS if (RESULTS / f"{name}_scores.csv").exists()])
+def test_published_studies_are_whole(name):
+    """Every selection of the grid has its measures, under every seed; of long trainings also over seeds."""
+    rows = [r for r in from_csv((RESULTS / f"{name}.csv").read_text()) if r.is_selection]
+    found = score_study.from_csv((RESULTS / f"{name}_scores.csv").read_text())
+    measures = {"kept_el2n", "in_cld"} | ({"kept_again"} if name != "fashion" else set())
+    have = {(f.method, f.fraction, f.seed, f.measure) for f in found}
+    assert len(have) == len(found)
+    several = {(r.label, r.fraction) for r in rows if r.seed > 0}
+    for row in (r for r in rows if r.fraction is not None):
+        for measure in measures:
+            alone = measure == "kept_again" and (row.label, row.fraction) not in several
+            assert ((row.label, row.fraction, row.seed, measure) in have) is not alone
+    assert {f.method for f in found} == {r.label for r in rows if r.fraction is not None}
+
+
 def test_what_is_published_is_small():
     assert sum(path.stat().st_size for path in RESULTS.iterdir()) < 10_000_000
 
@@ -282,7 +298,7 @@ def test_first_step_by_hand():
 
 
 def test_the_study_of_a_small_grid(tmp_path, monkeypatch, capsys):
-    tiny = Grid("tiny", "Synthetic", "MLP", (Part(("CLD", "EL2N", "Random"), (0.1,), 1),), epochs=4)
+    tiny = Grid("tiny", "Synthetic", "MLP", (Part(("CLD", "EL2N", "Random"), (0.1,), 2),), epochs=4)
     monkeypatch.setitem(grids.GRIDS, "tiny", tiny)
     argv = ["tiny", "--save_path", str(tmp_path)]
     assert score_study.main(argv) == 2
@@ -293,6 +309,10 @@ def test_the_study_of_a_small_grid(tmp_path, monkeypatch, capsys):
     found = score_study.from_csv(text)
     assert score_study.to_csv(found) == text
     value = {(f.method, f.fraction, f.measure): f.value for f in found}
+    assert {f.seed for f in found if f.measure == "kept_again"} == {0, 1}
+    assert value["EL2N", None, "rho_seeds"] > 0.3  # both seeds find the same rows hard
+    assert ("Random", None, "rho_seeds") not in value
+    assert value["EL2N", 0.1, "kept_again"] > 0.2
     assert value["EL2N", None, "rho_el2n"] == pytest.approx(1)
     assert value["CLD", 0.1, "in_cld"] == 1
     assert value["EL2N", 0.1, "kept_el2n"] > 80  # it keeps the highest of each class
