@@ -45,15 +45,13 @@ def setting_sentences(cells: Sequence[Cell]) -> list[str]:
     ]
 
 
-def highlights(cells: Sequence[Cell], ranks: RankDifferences | None) -> list[str]:
-    """Five sentences for a newcomer."""
+def highlights(cells: Sequence[Cell]) -> list[str]:
+    """For a newcomer: where, who is above and below Random, and CLD as published."""
     chosen = [c for c in cells if c.is_selection]
-    columns = columns_of(chosen)
     return [
         where(chosen),
-        *_more_often(chosen, columns),
+        *_more_often(chosen, columns_of(chosen)),
         tally(chosen, CLD, "CLD as published"),
-        rank_sentence(ranks) if ranks else _without_winner(chosen, columns),
     ]
 
 

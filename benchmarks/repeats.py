@@ -9,8 +9,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.in_rows import FORMS
-from benchmarks.score_study import Finding
+from benchmarks.in_rows import CLD, FORMS
+from benchmarks.score_study import Finding, study_mean
 from benchmarks.verdicts import Cell, count, of_label
 from benchmarks.wording import at, signed
 from deepcore.analysis.overlap import spearman
@@ -51,16 +51,11 @@ def repeats(studies: Mapping[str, Sequence[Finding]], cells: Sequence[Cell]) -> 
     found = []
     for title, study in studies.items():
         for label in (*FORMS, *RIVALS):
-            again = _mean(study, label, FRACTION, "kept_again")
+            again = study_mean(study, label, "kept_again", FRACTION)
             if again is not None and (title, label) in differences:
-                scores = [_mean(study, label, None, m) for m in ("first_step", "rho_el2n", "rho_seeds")]
+                scores = [study_mean(study, label, m) for m in ("first_step", "rho_el2n", "rho_seeds")]
                 found.append(Repeat(title, label, *scores, again / FRACTION, differences[title, label]))
     return found
-
-
-def _mean(study: Sequence[Finding], label: str, fraction: float | None, measure: str) -> float | None:
-    values = [f.value for f in study if (f.method, f.fraction, f.measure) == (label, fraction, measure)]
-    return statistics.mean(values) if values else None
 
 
 def repeats_table(found: Sequence[Repeat]) -> TextTable:
@@ -101,9 +96,23 @@ def repeat_sentences(found: Sequence[Repeat], cells: Sequence[Cell], best: str |
     return [
         f"How often a row that one seed keeps among its {at([FRACTION])} is kept by another, in multiples of "
         f"chance, in the median data set: {named}.",
-        *(_between_seeds(found, m) for m in dict.fromkeys((best, "CLD"))),
+        *(_between_seeds(found, m) for m in dict.fromkeys((best, CLD))),
         *([_relation(rho, len(forms))] if rho is not None else []),
         *_almost_random(best, medians[best], cells),
+    ]
+
+
+def headline(found: Sequence[Repeat], cells: Sequence[Cell], best: str | None) -> list[str]:
+    """The recommended form in one sentence: beside Random, and how often it keeps the same rows."""
+    again = _of(found, best, "again") if best else []
+    if not again:
+        return []
+    of_best, published = of_label(cells, best), statistics.median(_of(found, CLD, "again"))
+    return [
+        f"CLD's best recording, `{best}`, is above Random in {count(of_best, 'above')} of {len(of_best)} cells, "
+        f"below in {count(of_best, 'below')}. In the median data set, another seed keeps "
+        f"{statistics.median(again):.1f} times as many of its rows as chance would; of the rows of CLD as "
+        f"published, {published:.1f} times as many."
     ]
 
 

@@ -10,12 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from benchmarks.coverage import Place, places
+from benchmarks.coverage_figure import coverage_figure, coverage_values
 from benchmarks.forest_figure import forest_figure, forest_values
 from benchmarks.in_rows import CLD, ONLINE, costs_at
 from benchmarks.length_figure import length_figure, length_values
 from benchmarks.matrix_figure import matrix_figure, matrix_values
 from benchmarks.published import Head, Published
 from benchmarks.rank_figure import rank_figure, rank_values
+from benchmarks.repeats import FRACTION
 from benchmarks.verdicts import accuracies_by_data_set, cells_of
 from deepcore.analysis.critical_difference import MIN_DATA_SETS, RankDifferences, rank_differences
 from deepcore.report.accuracy_figure import spread_out
@@ -193,6 +196,11 @@ def ranks_of(published: Published) -> RankDifferences | None:
     return rank_differences(found) if len(found) > 1 and len(judged) >= MIN_DATA_SETS else None
 
 
+def places_of(published: Published) -> list[Place]:
+    """Where the rows of the selections lie."""
+    return places(published.studies, [c for c in cells_of(published.long) if c.is_selection])
+
+
 FIGURES: dict[str, Drawing] = {
     "matrix": Drawing(
         lambda p: matrix_figure(cells_of(p.long)),
@@ -211,6 +219,11 @@ FIGURES: dict[str, Drawing] = {
         lambda p: rank_figure(ranks_of(p)),
         lambda p: rank_values(ranks_of(p)),
         lambda p: ranks_of(p) is not None,
+    ),
+    "coverage": Drawing(
+        lambda p: coverage_figure(places_of(p), FRACTION),
+        lambda p: coverage_values(places_of(p)),
+        lambda p: bool(places_of(p)),
     ),
     "forest_fashion": Drawing(
         lambda p: forest_figure(p.fashion.comparisons, _forest_title(p.fashion)),

@@ -17,11 +17,20 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from benchmarks import answers, findings, long_tables, paper_check, repeats, short_tables, what_to_record
+from benchmarks import (
+    answers,
+    coverage,
+    findings,
+    long_tables,
+    paper_check,
+    repeats,
+    short_tables,
+    what_to_record,
+)
 from benchmarks.generated_parts import filled, write_or_check
 from benchmarks.length_figure import length_sentences
 from benchmarks.published import Head, Published
-from benchmarks.result_figures import FIGURES, Drawing, ranks_of
+from benchmarks.result_figures import FIGURES, Drawing, places_of, ranks_of
 from benchmarks.study_tables import flipped_table, scores_table
 from benchmarks.verdicts import cells_of
 from benchmarks.wording import bullets
@@ -79,7 +88,10 @@ def texts(published: Published) -> dict[Path, str]:
     }
     readme, results = HERE.parent / "README.md", DOCS / "results.md"
     cells = cells_of(published.long)
-    first = {"highlights": bullets(answers.highlights(cells, ranks_of(published)))}
+    selections = [c for c in cells if c.is_selection]
+    repeated = repeats.repeats(published.studies, selections)
+    last = repeats.headline(repeated, selections, what_to_record.best_form(selections))
+    first = {"highlights": bullets([*answers.highlights(cells), *last])}
     return {readme: filled(readme, "results", first), results: filled(results, "results", parts)}
 
 
@@ -105,6 +117,7 @@ def long_parts(published: Published) -> dict[str, str]:
         if repeated
         else lacking("letter", "score_study.py"),
         "repeat_findings": bullets(repeats.repeat_sentences(repeated, selections, best)),
+        "coverage": coverage_part(published),
         "seeds": long_tables.seeds_over_data(heads),
         "long_cost_findings": bullets(answers.cost_sentences(title, head, fraction)),
         "long_costs": long_tables.long_costs_table(title, head, fraction).render("md"),
@@ -117,6 +130,17 @@ def long_parts(published: Published) -> dict[str, str]:
         )
         or "No rows but those of Digits, below.",
     }
+
+
+def coverage_part(published: Published) -> str:
+    """Where kept rows lie: sentences, figure and table."""
+    found = places_of(published)
+    if not found:
+        return lacking("letter", "score_study.py")
+    alt = "Each selection's distance from the validation rows and its accuracy, both beside Random's"
+    figure = f"![{alt}](../benchmarks/figures/coverage.png)"
+    table = coverage.coverage_table(found).render("md")
+    return f"{bullets(coverage.coverage_sentences(found))}\n\n{figure}\n\n{table}"
 
 
 def setting_part(published: Published, title: str, grid: str) -> str:

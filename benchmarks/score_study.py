@@ -12,7 +12,8 @@ The measures of a score (without a fraction) are its Spearman correlations with 
 selection are the mean percentiles of the kept rows in them, 0 to 100, 50 by chance. CLD's forms also have
 `first_step`: the first difference's share of the squared deviations of a sample's loss differences from their
 mean, averaged over the candidates; it is 1 / (number of differences) if all differences contribute alike.
-`rho_seeds` and `kept_again` compare seeds: see benchmarks/seed_overlap.py.
+`rho_seeds` and `kept_again` compare seeds: see benchmarks/seed_overlap.py. `kept_spread` and `val_distance`
+say where the kept rows lie: see benchmarks/kept_rows.py.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import statistics
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -33,6 +35,7 @@ import torch
 from scipy.stats import rankdata
 
 from benchmarks.grids import grid_of
+from benchmarks.kept_rows import Inputs
 from benchmarks.seed_overlap import kept_again, rank_agreement
 from deepcore.analysis.overlap import Scores, spearman
 from deepcore.cli.arguments import Parser
@@ -81,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
     found: dict[tuple, Finding] = {}
     harnesses: dict[int, list[Harness]] = {seed: [] for seed in grid.seeds}
     for seed in grid.seeds:
+        inputs = None
         for spec in grid.experiments(data, seed):
             place = folder / f"seed{seed}"
             harness = Harness(spec, data, place, device=torch.device("cpu"), progress=Progress(quiet=True))
@@ -88,7 +92,8 @@ def run(args: argparse.Namespace) -> int:
                 raise UsageError(
                     f"{place} lacks {len(harness.pending())} rows: run head_to_head.py {grid.name}"
                 )
-            found |= {finding[:4]: finding for finding in findings(harness, seed)}
+            inputs = inputs or inputs_of(harness, seed)
+            found |= {finding[:4]: finding for finding in findings(harness, seed, inputs)}
             harnesses[seed].append(harness)
     found |= {finding[:4]: finding for finding in over_seeds(harnesses)}
     text = to_csv(list(found.values()))
@@ -121,7 +126,15 @@ def from_csv(text: str) -> list[Finding]:
     ]
 
 
-def findings(harness: Harness, seed: int) -> Iterator[Finding]:
+def study_mean(
+    study: Sequence[Finding], method: str, measure: str, fraction: float | None = None
+) -> float | None:
+    """Mean over seeds of a measure; None where the study has no value."""
+    values = [f.value for f in study if (f.method, f.measure, f.fraction) == (method, measure, fraction)]
+    return statistics.mean(values) if values else None
+
+
+def findings(harness: Harness, seed: int, inputs: Inputs) -> Iterator[Finding]:
     """The measures of every selection method of a harness for one seed, from stored files."""
     run = run_of(harness, seed)
     properties = properties_of(run)
@@ -143,6 +156,8 @@ def findings(harness: Harness, seed: int) -> Iterator[Finding]:
                 yield Finding(seed, label, fraction, f"kept_{name}", float(value[at].mean()))
             shared = np.isin(kept, selected(harness, seed, CLD(), fraction))
             yield Finding(seed, label, fraction, "in_cld", float(shared.mean()))
+            for name, value in inputs.measures(kept).items():
+                yield Finding(seed, label, fraction, name, value)
 
 
 def over_seeds(harnesses: Mapping[int, Sequence[Harness]]) -> Iterator[Finding]:
@@ -164,6 +179,12 @@ def over_seeds(harnesses: Mapping[int, Sequence[Harness]]) -> Iterator[Finding]:
         yield from (Finding(seed, label, None, "rho_seeds", v) for seed, v in rank_agreement(by_seed))
     for (label, fraction), rows in kept.items():
         yield from (Finding(seed, label, fraction, "kept_again", v) for seed, v in kept_again(rows, ids))
+
+
+def inputs_of(harness: Harness, seed: int) -> Inputs:
+    """The inputs of the candidates and of the validation rows."""
+    of_seed = harness.plan.seeds[seed]
+    return Inputs.of(of_seed.data.train, of_seed.split)
 
 
 def run_of(harness: Harness, seed: int) -> ProxyRun:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable
 
 from benchmarks.published import Published
+from benchmarks.score_study import study_mean
 from deepcore.analysis.comparison import Entry
 from deepcore.report.accuracy_tables import SIGNS
 from deepcore.report.cells import percent
@@ -56,11 +56,8 @@ def marked(entry: Entry) -> str:
 def study_value(
     published: Published, method: str, measure: str, fraction: float | None = None
 ) -> float | None:
-    """Mean over seeds of a measure of the score study; None where the study has no value."""
-    values = [
-        f.value for f in published.study if (f.method, f.measure, f.fraction) == (method, measure, fraction)
-    ]
-    return statistics.mean(values) if values else None
+    """Mean over seeds of a measure of the short trainings' score study; None where it has no value."""
+    return study_mean(published.study, method, measure, fraction)
 
 
 def scores_table(published: Published) -> TextTable:

@@ -232,7 +232,11 @@ def test_what_repeats_by_hand(heads):
     assert not any("almost as Random" in line for line in repeats.repeat_sentences(found, cells, CLD))
     better = cells_of({"Letter": head({**labels, ONLINE: UP}, (0.05,))})
     assert "finds valuable" not in repeats.repeat_sentences(found, better, ONLINE)[-1]
-    assert repeats.repeat_sentences([], cells, ONLINE) == []
+    assert repeats.repeat_sentences([], cells, ONLINE) == repeats.headline([], cells, ONLINE) == []
+    (line,) = repeats.headline(found, cells, ONLINE)
+    assert "above Random in 0 of 2 cells, below in 0" in line
+    assert "keeps 1.2 times as many" in line
+    assert line.endswith("of CLD as published, 6.0 times as many.")
 
 
 def test_what_another_seed_keeps_by_hand():

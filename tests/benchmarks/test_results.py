@@ -119,7 +119,8 @@ def test_published_studies_are_whole(name):
     """Every selection of the grid has its measures, under every seed; of long trainings also over seeds."""
     rows = [r for r in from_csv((RESULTS / f"{name}.csv").read_text()) if r.is_selection]
     found = score_study.from_csv((RESULTS / f"{name}_scores.csv").read_text())
-    measures = {"kept_el2n", "in_cld"} | ({"kept_again"} if name != "fashion" else set())
+    measures = {"kept_el2n", "in_cld"}
+    measures |= {"kept_again", "kept_spread", "val_distance"} if name != "fashion" else set()
     have = {(f.method, f.fraction, f.seed, f.measure) for f in found}
     assert len(have) == len(found)
     several = {(r.label, r.fraction) for r in rows if r.seed > 0}
