@@ -180,7 +180,7 @@ GRIDS = {
             Part(CORE, (0.002, 0.01, 0.05), 4),
             Part((*SELECTIONS, *PAPER, *FURTHER, "Full"), (0.01,), 1),
         ),
-        _long("_large", Part((*SHORT, "Full"), (0.3, 0.5, 0.75), 5)),
+        _long("_large", Part(SHORT, (0.3,), 3), Part((*SHORT, "Full"), (0.5, 0.75), 1)),
         _long("_effects", Part(EFFECTS, (0.01,), 3)),
         _real("mnist5k", Part(CORE, (0.01, 0.05, 0.1), 8)),
         _real("letter", Part(CORE, (0.01, 0.05, 0.1), 8)),

@@ -108,9 +108,10 @@ def headline(found: Sequence[Repeat], cells: Sequence[Cell], best: str | None) -
     if not again:
         return []
     of_best, published = of_label(cells, best), statistics.median(_of(found, CLD, "again"))
+    above, below = (count(of_best, side) for side in ("above", "below"))
     return [
-        f"CLD's best recording, `{best}`, is above Random in {count(of_best, 'above')} of {len(of_best)} cells, "
-        f"below in {count(of_best, 'below')}. In the median data set, another seed keeps "
+        f"CLD's best recording, `{best}`, is above Random in {above} of {len(of_best)} cells, below in "
+        f"{below}. In the median data set, another seed keeps "
         f"{statistics.median(again):.1f} times as many of its rows as chance would; of the rows of CLD as "
         f"published, {published:.1f} times as many."
     ]

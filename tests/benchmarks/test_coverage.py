@@ -105,7 +105,6 @@ def test_the_figure_has_a_point_for_each(found):
     assert [t.get_text() for t in figure.legends[0].texts] == [
         CLD,
         ONLINE,
-        "other selections",
         "Letter",
         "Spam",
     ]
