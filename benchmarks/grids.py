@@ -201,7 +201,7 @@ GRIDS = {
             "fashion_tail",
             "FashionMNIST",
             "MLP",
-            (Part((*SELECTIONS, *REFERENCES), TENTHS, 5),),
+            (Part((*SELECTIONS, *REFERENCES), TENTHS, 3),),
             epochs=PAPER_EPOCHS,
             long_tail=100,
         ),
