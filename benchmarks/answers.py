@@ -15,6 +15,7 @@ from benchmarks.verdicts import RANDOM, Cell, columns_of, count, mean_difference
 from benchmarks.wording import at, listed
 from deepcore.analysis.critical_difference import RankDifferences
 
+IN_SETTINGS = (CLD, ONLINE, "DUAL", "CCS", "D2")
 MANY = 5  # methods named in a sentence
 ENOUGH = 3  # data sets for a recommendation
 
@@ -33,15 +34,26 @@ def answer_sentences(cells: Sequence[Cell]) -> list[str]:
     ]
 
 
-def setting_sentences(cells: Sequence[Cell]) -> list[str]:
-    """The same in another setting, of one grid."""
-    chosen = [c for c in cells if c.is_selection]
-    columns = columns_of(chosen)
+def setting_sentences(head: Head, cells: Sequence[Cell]) -> list[str]:
+    """The same in another setting, of one grid, by differences: its seeds are few."""
+    lines = []
+    for label in IN_SETTINGS:
+        found = {c.fraction: c.difference for c in sorted(of_label(cells, label), key=lambda c: c.fraction)}
+        if found:
+            points = listed([f"{difference:+.1f}" for difference in found.values()])
+            lines.append(f"{label} minus Random at {at(found)}: {points} points.")
+    return [*_power(head), *lines, *_same_steps(cells)]
+
+
+def _power(head: Head) -> list[str]:
+    """What these seeds can show; nothing where no comparison says it."""
+    shown = [reach.shown for c in head.comparisons for reach in c.reach]
+    if not shown:
+        return []
+    seeds = listed([str(n) for n in sorted({reach.n for c in head.comparisons for reach in c.reach})])
     return [
-        *_more_often(chosen, columns),
-        tally(chosen, CLD, "CLD as published"),
-        tally(chosen, ONLINE, "CLD with `record=online`"),
-        *_same_steps(cells),
+        f"{seeds} seeds find differences from Random of {min(shown):.0f} to {max(shown):.0f} points (in 80% "
+        "of experiments, after Holm). Read smaller differences as not decided."
     ]
 
 
@@ -74,7 +86,8 @@ def tally(cells: Sequence[Cell], label: str, name: str) -> str:
     sides = {side: count(found, side) for side in ("above", "below", "")}
     return (
         f"{name} is above Random in {sides['above']} of {len(found)} cells, below in {sides['below']}, not "
-        f"told apart in {sides['']} (on average {mean_difference(found):+.1f} points)."
+        f"told apart in {sides['']} ({mean_difference(found):+.1f} points on average, each data set counting "
+        "once)."
     )
 
 
@@ -87,7 +100,7 @@ def _more_often(cells: Sequence[Cell], columns: Sequence[tuple[str, float]]) -> 
     lead = {m: above - below for m, (above, below) in sides.items()}
     up = sorted((m for m in labels if lead[m] > 0), key=lambda m: -lead[m])
     down = sorted((m for m in labels if lead[m] < 0), key=lambda m: (lead[m], -sides[m][1]))
-    named = "; ".join(f"{m} ({sides[m][0]} above, {sides[m][1]} below)" for m in _to_the_tie(up, lead))
+    named = "; ".join(_standing(of_label(cells, m)) for m in _to_the_tie(up, lead))
     more = len(up) - len(_to_the_tie(up, lead))
     others = f"; and {number(more, 'other')}" if more else ""
     first = (
@@ -100,9 +113,18 @@ def _more_often(cells: Sequence[Cell], columns: Sequence[tuple[str, float]]) -> 
     worst = listed([f"{m} ({sides[m][1]} of {len(of_label(cells, m))})" for m in _to_the_tie(down, lead)])
     return [
         first,
-        f"{len(down)} of the {len(labels)} selections with rows in half of the cells are more often below "
-        f"Random than above; most often {worst}.",
+        f"{len(down)} of the {len(labels)} selections with rows in half of the cells (of CLD, the published "
+        f"form) are more often below Random than above; most often {worst}.",
     ]
+
+
+def _standing(cells: Sequence[Cell]) -> str:
+    """A method's cells above and below Random, and the data set where all above are of one."""
+    above = [c.title for c in cells if c.side == "above"]
+    where_above = f", all above on {above[0]}" if len(set(above)) == 1 and len(above) > 1 else ""
+    return (
+        f"{cells[0].label} ({len(above)} above, {count(cells, 'below')} below of {len(cells)}{where_above})"
+    )
 
 
 def _to_the_tie(labels: Sequence[str], lead: Mapping[str, int]) -> list[str]:

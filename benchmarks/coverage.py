@@ -1,19 +1,20 @@
-"""Why a selection is above or below Random: where its kept rows lie.
+"""Where the kept rows lie, and how that goes with accuracy.
 
 Table and sentences of docs/results.md, from the score studies of the trainings at a paper's length.
 """
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.in_rows import CLD, ONLINE
-from benchmarks.repeats import FRACTION, RELATED
+from benchmarks.repeats import FRACTION
 from benchmarks.score_study import Finding, study_mean
 from benchmarks.verdicts import RANDOM, Cell
-from benchmarks.wording import at, listed, signed
+from benchmarks.wording import signed
 from deepcore.analysis.overlap import spearman
 from deepcore.report.cells import percent
 from deepcore.report.text_table import TextTable
@@ -85,29 +86,26 @@ def coverage_table(found: Sequence[Place]) -> TextTable:
 
 
 def coverage_sentences(found: Sequence[Place]) -> list[str]:
-    """How distance goes with accuracy, and what CLD keeps."""
+    """How the two measures go with accuracy, and what CLD keeps."""
     if not found:
         return []
-    return [*_relation(found), *(_of_form(found, m) for m in NAMED if _of(found, m)), *_nearer(found)]
+    return [
+        "Rank correlation of the distance from the validation rows with the difference from Random, over "
+        f"{len(_labels(found))} selections: {_within(found, lambda p: p.further)}.",
+        "The same of how far the variance is from the class's, in either direction (the size of its "
+        f"logarithm): {_within(found, lambda p: abs(math.log(p.spread)))}.",
+        *(_of_form(found, m) for m in NAMED if _of(found, m)),
+    ]
 
 
-def _relation(found: Sequence[Place]) -> list[str]:
-    rho = spearman([p.further for p in found], [p.difference for p in found])
-    if rho is None:
-        return []
-    ways = {-1: "the further the kept rows are from the validation rows, the lower the accuracy",
-            0: "their distance from the validation rows is not related to accuracy",
-            1: "the further the kept rows are from the validation rows, the higher the accuracy"}  # fmt: skip
-    way = ways[0 if abs(rho) < RELATED else 1 if rho > 0 else -1]
-    within = {}
+def _within(found: Sequence[Place], measure: Callable[[Place], float]) -> str:
+    """Each data set's rank correlation of a measure with the difference from Random."""
+    parts = []
     for title in dict.fromkeys(p.title for p in found):
         here = [p for p in found if p.title == title]
-        within[title] = spearman([p.further for p in here], [p.difference for p in here])
-    named = "; ".join(f"{title} {value:+.2f}" for title, value in within.items() if value is not None)
-    return [
-        f"Over {len(found)} pairs of a selection and a data set, at {at([FRACTION])} kept, {way}: rank "
-        f"correlation of the distance with the difference from Random {rho:+.2f}. By data set: {named}."
-    ]
+        rho = spearman([measure(p) for p in here], [p.difference for p in here])
+        parts += [f"{title} {rho:+.2f}"] if rho is not None else []
+    return "; ".join(parts) or "none"
 
 
 def _of_form(found: Sequence[Place], label: str) -> str:
@@ -118,13 +116,3 @@ def _of_form(found: Sequence[Place], label: str) -> str:
         f"class's. Beside random rows, they are further from the validation rows by {signed(further[0])} to "
         f"{signed(further[-1])}%."
     )
-
-
-def _nearer(found: Sequence[Place]) -> list[str]:
-    """The selections that lie nearer to the validation rows than a random draw, in most data sets."""
-    n = len({p.title for p in found})
-    counts = {m: sum(p.further < 0 for p in _of(found, m)) for m in _labels(found)}
-    near = [f"{m} ({count} of {n})" for m, count in counts.items() if 2 * count > n]
-    if not near:
-        return ["No selection is nearer to the validation rows than Random in most data sets."]
-    return [f"Nearer to the validation rows than Random in most data sets: {listed(near)}."]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,7 @@ def coverage_figure(found: Sequence[Place], fraction: float) -> Figure:
         loc="left",
     )
     titles = list(dict.fromkeys(p.title for p in found))
-    markers = dict(zip(titles, MARKERS, strict=False))
+    markers = dict(zip(titles, itertools.cycle(MARKERS), strict=False))
     for place in found:
         colour = COLOURS.get(place.label, OTHER)
         ax.plot(

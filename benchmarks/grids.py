@@ -120,7 +120,7 @@ CORE = (
 )
 
 # for trainings that are dear: many rows or a larger network
-SHORT = ("CLD", "CLD:record=online", "Random", "CCS", "DUAL")
+FEW = ("CLD", "CLD:record=online", "Random", "CCS", "DUAL")
 
 # what protocol and variants do
 EFFECTS = (
@@ -180,20 +180,20 @@ GRIDS = {
             Part(CORE, (0.002, 0.01, 0.05), 4),
             Part((*SELECTIONS, *PAPER, *FURTHER, "Full"), (0.01,), 1),
         ),
-        _long("_large", Part(SHORT, (0.3,), 3), Part((*SHORT, "Full"), (0.5, 0.75), 1)),
+        _long("_large", Part(FEW, (0.3,), 3), Part((*FEW, "Full"), (0.5, 0.75), 1)),
         _long("_effects", Part(EFFECTS, (0.01,), 3)),
         _real("mnist5k", Part(CORE, (0.01, 0.05, 0.1), 10)),
         _real("letter", Part(CORE, (0.01, 0.05, 0.1), 10)),
         _real("letter_noise10", Part(SELECTIONS, (0.05,), 3), noise=LabelNoise(0.1)),
         _real("letter_noise30", Part(SELECTIONS, (0.05,), 3), noise=LabelNoise(0.3)),
         _real("letter_noise_val", Part(SELECTIONS, (0.05,), 3), noise=LabelNoise(0.0, 0.3)),
-        _real("satellite", Part(EVERY, TENTHS, 5)),
+        _real("satellite", Part(EVERY, TENTHS, 10)),
         _real("spam", Part(CORE, (0.01, 0.05, 0.1), 5)),
         Grid(
             "fashion_conv",
             "FashionMNIST",
             "ConvNet",
-            (Part((*SHORT, "D2", "Herding", "Full@k"), (0.002, 0.01), 5),),
+            (Part((*FEW, "D2", "Herding", "Full@k"), (0.002, 0.01), 5),),
             epochs=PAPER_EPOCHS,
             proxy_epochs=30,  # one of 164 would take two hours on a core
         ),

@@ -42,8 +42,13 @@ def forms_over_data(cells: Sequence[Cell]) -> TextTable:
     for title in dict.fromkeys(cell.title for cell in cells):
         here = [cell for cell in cells if cell.title == title]
         lines.append((title, *(_tally(of_label(here, m)) for m in names)))
-    lines.append(("all", *(_tally(of_label(cells, m)) for m in names)))
-    caption = "Minus Random in points, mean over the fractions; cells above (▲) and below (▼) Random"
+    shared = set.intersection(*({(c.title, c.fraction) for c in of_label(cells, m)} for m in names))
+    both = [cell for cell in cells if (cell.title, cell.fraction) in shared]
+    lines.append((f"{len(shared)} cells that all have", *(_tally(of_label(both, m)) for m in names)))
+    caption = (
+        "Minus Random in points, mean over the fractions, each data set counting once; cells above (▲) and "
+        "below (▼) Random"
+    )
     return TextTable(caption, ("data", *names), tuple(lines))
 
 

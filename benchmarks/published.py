@@ -28,7 +28,6 @@ TITLES = {
     "satellite.npz": "Satellite",
     "spam.npz": "Spam",
 }
-SEPARATOR = ", "  # of a title's parts
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class Published:
         study: the score study of the fashion grid.
         long: {title: grid} of trainings as long as a paper's, one for each data set: clean labels, the
             candidates as they are, the MLP. Digits is one of them.
-        settings: {title: grid} of the same length in another setting: a long tail, another network.
+        settings: {name: grid} of the same length in another setting: a long tail, another network.
         long_noise: {title: grid} of the same length with flipped labels.
         effects: the grid of effects of protocol; None without.
         curves: the measures of benchmarks/effects.py.
@@ -90,22 +89,23 @@ class Published:
         """From the CSV files in `folder`, once in the life of the process."""
         found = {name: path for name in GRIDS if (path := folder / f"{name}.csv").exists()}
         rows = {name: from_csv(path.read_text(), path.name) for name, path in found.items()}
-        of_length = [of for name, of in rows.items() if name not in (*SHORT, EFFECTS)]
-        clean = by_title(of for of in of_length if not of[0].label_noise)
-        studies = {n: path for n in rows if n not in SHORT and (path := folder / f"{n}_scores.csv").exists()}
+        of_length = {name: of for name, of in rows.items() if name not in (*SHORT, EFFECTS)}
+        clean = {name: of for name, of in of_length.items() if not of[0].label_noise}
+        settings = {name: of for name, of in clean.items() if of[0].long_tail or of[0].target_net != "MLP"}
+        long = [of for name, of in clean.items() if name not in settings]
         curves, length = folder / "effects.csv", folder / "length.csv"
         return cls(
             Head.of(rows["digits"]),
             Head.of(rows["fashion"]),
             {percent: Head.of(rows[f"fashion_noise{percent}"]) for percent in (10, 30)},
             study_from_csv((folder / "fashion_scores.csv").read_text()),
-            {title: head for title, head in clean.items() if SEPARATOR not in title},
-            {title: head for title, head in clean.items() if SEPARATOR in title},
-            by_title(of for of in of_length if of[0].label_noise),
+            by_title(long),
+            {name: Head.of(of) for name, of in settings.items()},
+            by_title(of for of in of_length.values() if of[0].label_noise),
             Head.of(rows[EFFECTS]) if EFFECTS in rows else None,
             study_from_csv(curves.read_text()) if curves.exists() else (),
             from_csv(length.read_text(), length.name) if length.exists() else (),
-            {title_of(rows[name][0]): study_from_csv(path.read_text()) for name, path in studies.items()},
+            studies_of({name: of for name, of in clean.items() if name not in settings}, folder),
         )
 
 
@@ -119,7 +119,7 @@ def title_of(row: ResultRow) -> str:
         parts += [f"{100 * rate:g}% of the {what} flipped" for what, rate in share.items() if rate]
     if row.target_net != "MLP":
         parts.append(row.target_net)
-    return SEPARATOR.join(parts)
+    return ", ".join(parts)
 
 
 def by_title(grids: Iterable[Sequence[ResultRow]]) -> dict[str, Head]:
@@ -129,3 +129,14 @@ def by_title(grids: Iterable[Sequence[ResultRow]]) -> dict[str, Head]:
         for row in rows:
             found.setdefault(title_of(row), {})[row.label, row.fraction, row.seed] = row
     return {title: Head.of(list(rows.values())) for title, rows in found.items()}
+
+
+def studies_of(grids: Mapping[str, Sequence[ResultRow]], folder: Path) -> dict[str, list[Finding]]:
+    """{title: the findings of its grids' score studies}, each once."""
+    found: dict[str, dict[tuple, Finding]] = {}
+    for name, rows in grids.items():
+        path = folder / f"{name}_scores.csv"
+        if path.exists():
+            of_title = found.setdefault(title_of(rows[0]), {})
+            of_title |= {finding[:4]: finding for finding in study_from_csv(path.read_text())}
+    return {title: list(findings.values()) for title, findings in found.items()}

@@ -29,7 +29,7 @@ from benchmarks import (
 )
 from benchmarks.generated_parts import filled, write_or_check
 from benchmarks.length_figure import length_sentences
-from benchmarks.published import Head, Published
+from benchmarks.published import Head, Published, title_of
 from benchmarks.result_figures import FIGURES, Drawing, places_of, ranks_of
 from benchmarks.study_tables import flipped_table, scores_table
 from benchmarks.verdicts import cells_of
@@ -87,12 +87,16 @@ def texts(published: Published) -> dict[Path, str]:
         "noise30": flipped_table(published, 30).render("md"),
     }
     readme, results = HERE.parent / "README.md", DOCS / "results.md"
-    cells = cells_of(published.long)
-    selections = [c for c in cells if c.is_selection]
-    repeated = repeats.repeats(published.studies, selections)
-    last = repeats.headline(repeated, selections, what_to_record.best_form(selections))
-    first = {"highlights": bullets([*answers.highlights(cells), *last])}
+    first = {"highlights": bullets(highlights(published))}
     return {readme: filled(readme, "results", first), results: filled(results, "results", parts)}
+
+
+def highlights(published: Published) -> list[str]:
+    """Five sentences for a newcomer."""
+    cells = cells_of(published.long)
+    best = what_to_record.best_form([c for c in cells if c.is_selection])
+    form = [answers.tally(cells, best, f"CLD's form with the highest mean, `{best}`,")] if best else []
+    return [*answers.highlights(cells), *form]
 
 
 def long_parts(published: Published) -> dict[str, str]:
@@ -108,8 +112,8 @@ def long_parts(published: Published) -> dict[str, str]:
         "answer": bullets(answers.answer_sentences(cells)),
         "ranks": rank_part(answers.rank_sentence(ranks)) if ranks else FEW_DATA_SETS,
         "length": length_part(published),
-        "tail": setting_part(published, "Fashion-MNIST, long tail", "fashion_tail"),
-        "conv": setting_part(published, "Fashion-MNIST, ConvNet", "fashion_conv"),
+        "tail": setting_part(published, "fashion_tail"),
+        "conv": setting_part(published, "fashion_conv"),
         "recording": bullets(what_to_record.recording_sentences(heads, cells)),
         "recordings": long_tables.forms_over_data(cells).render("md"),
         "recommendation": bullets(what_to_record.recommendation(heads, cells)),
@@ -143,12 +147,12 @@ def coverage_part(published: Published) -> str:
     return f"{bullets(coverage.coverage_sentences(found))}\n\n{figure}\n\n{table}"
 
 
-def setting_part(published: Published, title: str, grid: str) -> str:
+def setting_part(published: Published, grid: str) -> str:
     """A grid in another setting: what it says, and its accuracies."""
-    head = published.settings.get(title)
+    head = published.settings.get(grid)
     if head is None:
         return lacking(grid)
-    sentences = answers.setting_sentences(cells_of({title: head}))
+    sentences = answers.setting_sentences(head, cells_of({grid: head}))
     return f"{bullets(sentences)}\n\n{overview(head)}"
 
 
@@ -204,7 +208,8 @@ def costs(head: Head, fraction: float) -> str:
 def settings(published: Published) -> str:
     """Data, recipe and machine of each grid."""
     lines = []
-    grids = {**published.long, **published.settings, "Fashion-MNIST, ten epochs": published.fashion}
+    settings = {title_of(head.rows[0]): head for head in published.settings.values()}
+    grids = {**published.long, **settings, "Fashion-MNIST, ten epochs": published.fashion}
     for name, head in grids.items():
         data, *_, targets = [x for x in setting_lines(head.rows) if not x.startswith(("accuracy", "proxy"))]
         lines += [f"- {name}. {data}; {targets}"]

@@ -8,22 +8,21 @@ those that are their candidates; by chance it is the fraction kept.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from deepcore.analysis.overlap import Scores
-from deepcore.analysis.seed_agreement import score_agreement
+from deepcore.analysis.overlap import Scores, correlations
 
 
 def rank_agreement(scores: Mapping[int, Scores]) -> Iterator[tuple[int, float]]:
-    """(seed, rho_seeds) of one method; nothing for a single seed or scores that do not vary."""
-    found: dict[int, list[float]] = {seed: [] for seed in scores}
-    for seed, other in _pairs(list(scores)):
-        rho = score_agreement(scores[seed], scores[other]).spearman
-        if rho is not None:
-            found[seed].append(rho)
-    yield from ((seed, statistics.mean(values)) for seed, values in found.items() if values)
+    """(seed, rho_seeds) of one method; nothing for a single seed, or for scores that do not vary."""
+    found: dict[str, list[float]] = {str(seed): [] for seed in scores}
+    for pair in correlations({str(seed): of for seed, of in scores.items()}):
+        if pair.rho is not None:
+            found[pair.first].append(pair.rho)
+            found[pair.second].append(pair.rho)
+    yield from ((seed, statistics.mean(values)) for seed in scores if (values := found[str(seed)]))
 
 
 def kept_again(
@@ -35,14 +34,11 @@ def kept_again(
         kept: {seed: ids of the kept rows}.
         candidates: {seed: ids of all candidates}.
     """
-    found: dict[int, list[float]] = {seed: [] for seed in kept}
-    for seed, other in _pairs(list(kept)):
-        eligible = kept[seed][np.isin(kept[seed], candidates[other])]
-        if eligible.size:
-            found[seed].append(float(np.isin(eligible, kept[other]).mean()))
-    yield from ((seed, statistics.mean(values)) for seed, values in found.items() if values)
-
-
-def _pairs(seeds: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Every ordered pair of two seeds."""
-    yield from ((seed, other) for seed in seeds for other in seeds if seed != other)
+    for seed, rows in kept.items():
+        shares = []
+        for other in kept.keys() - {seed}:
+            eligible = rows[np.isin(rows, candidates[other])]
+            if eligible.size:
+                shares.append(float(np.isin(eligible, kept[other]).mean()))
+        if shares:
+            yield seed, statistics.mean(shares)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from benchmarks.answers import ENOUGH, number
 from benchmarks.in_rows import CLD, FORMS, NO_INITIAL, ONLINE, ONLINE_INITIAL, beside
 from benchmarks.published import Head
-from benchmarks.verdicts import Cell, columns_of, mean_difference, of_label
+from benchmarks.verdicts import Cell, columns_of, count, mean_difference, of_label
 from benchmarks.wording import listed
 from deepcore.analysis.stats import holm
 from deepcore.proxy.signals import Signal
@@ -23,15 +23,8 @@ RECORD = {
     ONLINE_INITIAL: "the loss of each row in its own training batch, and of the untrained network",
 }
 FROM_LOGITS = {
-    *(
-        Signal.LOSS,
-        Signal.P_TRUE,
-        Signal.CORRECT,
-        Signal.MARGIN,
-        Signal.MARGIN_P,
-        Signal.EL2N,
-        Signal.KL_STEP,
-    ),
+    *(Signal.LOSS, Signal.P_TRUE, Signal.CORRECT, Signal.MARGIN, Signal.MARGIN_P),
+    *(Signal.EL2N, Signal.KL_STEP),
 }
 
 
@@ -70,9 +63,10 @@ def recording_sentences(heads: Mapping[str, Head], cells: Sequence[Cell]) -> lis
     best = best_form(chosen)
     if best is None:
         return [recording_sentence(chosen)]
+    sides = sides_of(heads, chosen, best, [other for other in FORMS if other != best])
     return [
         recording_sentence(chosen),
-        *(against(heads, chosen, best, other) for other in FORMS if other != best),
+        *(against(best, other, counts) for other, counts in sides.items()),
         _decides(chosen),
     ]
 
@@ -97,12 +91,15 @@ def _for_cld(heads: Mapping[str, Head], cells: Sequence[Cell]) -> list[str]:
     best = best_form(cells)
     if best is None:
         return []
-    verdicts = [sides_of(heads, cells, best, other) for other in FORMS if other != best]
+    sides = sides_of(heads, cells, best, [other for other in FORMS if other != best])
     data_sets = len({c.title for c in cells})
     if data_sets < ENOUGH:
         return [f"For CLD, nothing is recommended yet: {number(data_sets, 'data set')} cannot decide it."]
-    if all(above > below for above, below, _ in verdicts):
-        return [f"For CLD, record {RECORD[best]}: `{best}`."]
+    if all(above > below for above, below, _ in sides.values()):
+        of = {m: of_label(cells, m) for m in FORMS}
+        better = [m for m in FORMS if count(of[m], "above") > count(of[m], "below")]
+        none = "" if better else " No form of CLD is more often above Random than below."
+        return [f"If you use CLD, record {RECORD[best]}: `{best}`.{none}"]
     return [f"For CLD, no recording is shown to be better than every other. `{best}` has the highest mean."]
 
 
@@ -112,9 +109,9 @@ def reads_epochs(method: CoresetMethod) -> bool:
     return bool(method.needs) and method.needs <= FROM_LOGITS and method.own_run is None
 
 
-def against(heads: Mapping[str, Head], cells: Sequence[Cell], label: str, other: str) -> str:
+def against(label: str, other: str, counts: tuple[int, int, int]) -> str:
     """In how many cells a method is above and below another one."""
-    above, below, same = sides_of(heads, cells, label, other)
+    above, below, same = counts
     return (
         f"`{label}` is above `{other}` in {above} of {above + below + same} cells, below in {below}, not "
         f"told apart in {same}."
@@ -122,20 +119,23 @@ def against(heads: Mapping[str, Head], cells: Sequence[Cell], label: str, other:
 
 
 def sides_of(
-    heads: Mapping[str, Head], cells: Sequence[Cell], label: str, other: str
-) -> tuple[int, int, int]:
-    """Cells in which a method is above another one, below it, and not told apart: paired t tests, p < 0.05
-    after Holm over the cells."""
-    places = [
-        (c.title, c.fraction)
-        for c in of_label(cells, label)
-        if any((o.title, o.fraction) == (c.title, c.fraction) for o in of_label(cells, other))
-    ]
-    pairs = {place: beside(heads[place[0]], label, other, place[1]) for place in places}
-    adjusted = holm({place: pair.p for place, pair in pairs.items() if pair.p is not None})
-    known = [pairs[place].difference for place, p in adjusted.items() if p < 0.05]
-    above, below = sum(d > 0 for d in known), sum(d < 0 for d in known)
-    return above, below, len(places) - above - below
+    heads: Mapping[str, Head], cells: Sequence[Cell], label: str, others: Sequence[str]
+) -> dict[str, tuple[int, int, int]]:
+    """{other method: cells in which a method is above it, below it, and not told apart}: paired t tests,
+    p < 0.05 after Holm over the cells of all these methods."""
+    have = {m: {(c.title, c.fraction) for c in of_label(cells, m)} for m in (label, *others)}
+    pairs = {
+        (other, *place): beside(heads[place[0]], label, other, place[1])
+        for other in others
+        for place in have[label] & have[other]
+    }
+    adjusted = holm({key: pair.p for key, pair in pairs.items() if pair.p is not None})
+    found = {}
+    for other in others:
+        known = [pairs[key].difference for key, p in adjusted.items() if key[0] == other and p < 0.05]
+        above, below = sum(d > 0 for d in known), sum(d < 0 for d in known)
+        found[other] = (above, below, len(have[label] & have[other]) - above - below)
+    return found
 
 
 def _decides(cells: Sequence[Cell]) -> str:
@@ -144,15 +144,14 @@ def _decides(cells: Sequence[Cell]) -> str:
     for column in columns_of(cells):
         here = [c for c in cells if (c.title, c.fraction) == column]
         of_forms = [c.difference for c in here if c.label in FORMS]
-        others = sorted(c.difference for c in here if not c.label.startswith("CLD"))
-        if len(of_forms) == len(FORMS) and len(others) >= 4:
-            forms.append(max(of_forms) - min(of_forms))
-            low, _, high = statistics.quantiles(others, n=4)
-            rivals.append(high - low)
+        others = [c.difference for c in here if not c.label.startswith("CLD")]
+        if len(of_forms) == len(FORMS) and len(others) >= len(FORMS):
+            forms.append(statistics.stdev(of_forms))
+            rivals.append(statistics.stdev(others))
     if not forms:
         return "Too few methods to compare the spread of CLD's forms with."
     ours, theirs = statistics.median(forms), statistics.median(rivals)
     return (
-        f"Between CLD's best and worst form lie {ours:.1f} points in the median cell; the middle half of the "
-        f"other methods lies within {theirs:.1f}."
+        f"The standard deviation of the difference from Random, in the median cell, is {ours:.1f} points "
+        f"between CLD's forms and {theirs:.1f} between the other methods."
     )

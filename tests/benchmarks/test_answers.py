@@ -8,10 +8,18 @@ import numpy as np
 import pytest
 from rows import rows_of
 
-from benchmarks import answers, long_tables, repeats, results_tables, seed_overlap, what_to_record
+from benchmarks import (
+    answers,
+    long_tables,
+    repeats,
+    results_tables,
+    score_study,
+    seed_overlap,
+    what_to_record,
+)
 from benchmarks.in_rows import CLD, FORMS, NO_INITIAL, ONLINE, ONLINE_INITIAL
 from benchmarks.matrix_figure import matrix_figure, matrix_values
-from benchmarks.published import Head, Published, by_title, title_of
+from benchmarks.published import Head, Published, by_title, studies_of, title_of
 from benchmarks.rank_figure import rank_figure
 from benchmarks.result_figures import ranks_of
 from benchmarks.score_study import Finding
@@ -85,8 +93,10 @@ def test_sentences_count_cells(heads):
     cells = cells_of(heads)
     text = bullets(answers.answer_sentences(cells))
     assert "2 data sets (Letter; Spam), 3 cells of a data set and a fraction, 3 seeds." in text
-    assert "More often above Random than below: DUAL (3 above, 0 below)." in text  # and no form of CLD
-    assert "2 of the 5 selections with rows in half of the cells are more often below Random than" in text
+    assert "More often above Random than below: DUAL (3 above, 0 below of 3)." in text  # and no form of CLD
+    assert (
+        "2 of the 5 selections with rows in half of the cells (of CLD, the published form) are more" in text
+    )
     assert "most often CLD (3 of 3) and AUM (1 of 3)." in text
     assert text.startswith("- So far 2 data sets")
     assert "In every cell some method is above Random." in text
@@ -107,8 +117,8 @@ def test_what_to_record_by_hand(heads):
     assert what_to_record.form_means(cells) == pytest.approx(
         {CLD: -2.0, NO_INITIAL: 0.1 / 3, ONLINE: 3.0, ONLINE_INITIAL: 0.1 / 3}
     )
-    assert what_to_record.sides_of(heads, cells, ONLINE, CLD) == (3, 0, 0)
-    assert what_to_record.sides_of(heads, cells, ONLINE_INITIAL, NO_INITIAL) == (0, 0, 3)
+    assert what_to_record.sides_of(heads, cells, ONLINE, [CLD]) == {CLD: (3, 0, 0)}
+    assert what_to_record.sides_of(heads, cells, ONLINE_INITIAL, [NO_INITIAL]) == {NO_INITIAL: (0, 0, 3)}
     lines = what_to_record.recording_sentences(heads, cells)
     assert lines[0].startswith(
         "CLD's mean is highest on the loss of each row in its own training batch (+3.0"
@@ -116,13 +126,30 @@ def test_what_to_record_by_hand(heads):
     assert f"`{ONLINE}` is above `{CLD}` in 3 of 3 cells, below in 0, not told apart in 0." in lines
     few = what_to_record.recommendation(heads, cells)
     assert few[0] == "For CLD, nothing is recommended yet: 2 data sets cannot decide it."
-    three = {**heads, "Satellite": heads["Letter"]}
+    clear = head({**dict.fromkeys(FORMS, (0.1, 0.0, -0.1)), CLD: DOWN, ONLINE: UP})
+    three = dict.fromkeys(("Letter", "Spam", "Satellite"), clear)
     advice = what_to_record.recommendation(three, cells_of(three))
-    assert advice[0] == f"For CLD, record the loss of each row in its own training batch: `{ONLINE}`."
+    assert advice[0] == f"If you use CLD, record the loss of each row in its own training batch: `{ONLINE}`."
     assert "DUAL" in advice[1]
     assert "GraNd" not in advice[1]  # it reads features, too
     assert "TAP" not in advice[1]  # it trains a network of its own
     assert advice[2].startswith("As published, CLD, LTC and S2L need a pass")
+
+
+def test_holm_is_over_all_forms_that_are_compared(heads):
+    """One comparison finds what three do not."""
+    cells, others = cells_of(heads), [NO_INITIAL, CLD, ONLINE_INITIAL]
+    alone = what_to_record.sides_of(heads, cells, ONLINE, [NO_INITIAL])
+    together = what_to_record.sides_of(heads, cells, ONLINE, others)
+    assert (alone[NO_INITIAL], together[NO_INITIAL]) == ((3, 0, 0), (0, 0, 3))
+    assert together[CLD] == (3, 0, 0)
+
+
+def test_a_form_that_never_beats_random_is_recommended_with_a_caution():
+    level = head({**dict.fromkeys(FORMS, (-4.1, -4.0, -3.9)), CLD: (-6.0, -6.1, -5.9), ONLINE: SAME})
+    three = dict.fromkeys(("Letter", "Spam", "Satellite"), level)
+    advice = what_to_record.recommendation(three, cells_of(three))[0]
+    assert advice.endswith(f"`{ONLINE}`. No form of CLD is more often above Random than below.")
 
 
 def test_without_a_difference_nothing_is_recommended_for_cld():
@@ -138,7 +165,7 @@ def test_a_form_that_is_better_than_one_other_alone_is_not_recommended():
     lower = (-9.0, -10.5, -9.6)
     rows = head({CLD: lower, NO_INITIAL: SAME, ONLINE: (0.6, -0.5, 0.1), ONLINE_INITIAL: SAME, "AUM": UP})
     three = dict.fromkeys(("Letter", "Spam", "Satellite"), rows)
-    assert what_to_record.sides_of(three, cells_of(three), ONLINE, CLD)[0] == 3
+    assert what_to_record.sides_of(three, cells_of(three), ONLINE, [CLD])[CLD][0] == 3
     assert what_to_record.recommendation(three, cells_of(three))[0].startswith(
         "For CLD, no recording is shown"
     )
@@ -150,10 +177,10 @@ def test_methods_of_equal_counts_are_named_together_or_not_at_all():
     methods = dict.fromkeys(names, UP)
     cells = cells_of({"Letter": head(methods), "Spam": head({**dict.fromkeys(names, SAME), names[0]: UP})})
     text = bullets(answers.answer_sentences(cells))
-    assert f"than below: {names[0]} (2 above, 0 below); and 7 others." in text
+    assert f"than below: {names[0]} (2 above, 0 below of 2); and 7 others." in text
     equal = cells_of({"Letter": head(methods)})
     text = bullets(answers.answer_sentences(equal))
-    assert all(f"{name} (1 above, 0 below)" in text for name in names)
+    assert all(f"{name} (1 above, 0 below of 1)" in text for name in names)
 
 
 def test_ranks_over_data_sets_by_hand(heads):
@@ -198,7 +225,7 @@ def test_the_table_of_forms_by_hand(heads):
 
 
 def study(values):
-    """Two seeds of each measure, a tenth below and above its mean."""
+    """Two seeds of each measure, 0.01 below and above its mean."""
     return [
         Finding(seed, method, fraction, measure, value + shift)
         for (method, fraction, measure), value in values.items()
@@ -206,37 +233,49 @@ def study(values):
     ]
 
 
-def test_what_repeats_by_hand(heads):
-    again = {CLD: 0.30, NO_INITIAL: 0.25, ONLINE: 0.06, ONLINE_INITIAL: 0.10, "DUAL": 0.20}
-    values = {(m, 0.05, "kept_again"): share for m, share in again.items()}
+REPEATS = {CLD: 0.30, NO_INITIAL: 0.25, ONLINE: 0.06, ONLINE_INITIAL: 0.10, "DUAL": 0.20, "Random": 0.05}
+
+
+@pytest.fixture
+def repeated():
+    """Two data sets with a study and one without; their cells, and what repeats on them."""
+    labels = {CLD: DOWN, NO_INITIAL: (-9.0, -9.1, -8.9), ONLINE: SAME, ONLINE_INITIAL: (-1.0, -1.1, -0.9)}
+    heads = {title: head({**labels, "DUAL": UP}, (0.05, 0.1)) for title in ("Letter", "Spam", "Digits")}
+    values = {(m, 0.05, "kept_again"): share for m, share in REPEATS.items()}
     values |= {(CLD, 0.05, "kept_el2n"): 40, (CLD, 0.1, "kept_again"): 0.9, (CLD, None, "rho_seeds"): 0.8}
     values |= {(ONLINE, None, "rho_seeds"): 0.02, (CLD, None, "first_step"): 0.5}
-    labels = {CLD: DOWN, NO_INITIAL: (-9.0, -9.1, -8.9), ONLINE: SAME, ONLINE_INITIAL: (-1.0, -1.1, -0.9)}
-    cells = cells_of({"Letter": head({**labels, "DUAL": UP}, (0.05, 0.1))})
-    found = repeats.repeats({"Letter": study(values), "Spam": []}, cells)
-    assert [r.label for r in found] == [*FORMS, "DUAL"]
-    assert found[0] == repeats.Repeat(
-        "Letter", CLD, *map(pytest.approx, (0.5,)), None, *map(pytest.approx, (0.8, 6.0, -2.0))
-    )
+    other = values | {(CLD, 0.05, "kept_again"): 0.20, (ONLINE, None, "rho_seeds"): -0.1}
+    cells = cells_of(heads)
+    return repeats.repeats({"Letter": study(values), "Spam": study(other)}, cells), cells
+
+
+def test_what_repeats_by_hand(repeated):
+    found, cells = repeated
+    assert [(r.title, r.label) for r in found] == [(t, m) for t in ("Letter", "Spam") for m in REPEATS]
+    first, second = found[0], found[len(REPEATS)]
+    assert (first.first_step, first.rho_seeds, first.again) == pytest.approx((0.5, 0.8, 6.0))
+    assert (first.rho_el2n, first.rho_first_drop, first.difference) == (None, None, pytest.approx(-2))
+    assert second.again == pytest.approx(4)
     table = repeats.repeats_table(found)
-    assert table.rows[0] == ("Letter", CLD, "50%", "-", "+0.80", "6.0", "-2.0")
-    assert len(table.rows) == len(FORMS)
+    assert table.rows[0] == ("Letter", CLD, "50%", "-", "-", "+0.80", "6.0", "-2.0")
+    assert table.rows[4] == ("Letter", "Random", "-", "-", "-", "-", "1.0", "+0.0")
+    assert len(table.rows) == 2 * (len(FORMS) + 1)
     lines = repeats.repeat_sentences(found, cells, ONLINE)
-    assert lines[0].endswith("CLD 6.0; CLD:initial=False 5.0; CLD:record=online 1.2; "
-                             "CLD:record=online,initial=True 2.0; DUAL 4.0.")  # fmt: skip
-    assert lines[1].startswith("Two seeds' scores of `CLD:record=online` correlate by +0.02 to +0.02")
-    assert "goes with a lower accuracy: over 4 pairs" in lines[3]
-    assert "rank correlation with the difference from Random is -0.80" in lines[3]
-    assert "above Random in 0 of 2 cells, below in 0" in lines[4]
-    assert "do not show that its score finds valuable samples" in lines[4]
-    assert not any("almost as Random" in line for line in repeats.repeat_sentences(found, cells, CLD))
-    better = cells_of({"Letter": head({**labels, ONLINE: UP}, (0.05,))})
-    assert "finds valuable" not in repeats.repeat_sentences(found, better, ONLINE)[-1]
-    assert repeats.repeat_sentences([], cells, ONLINE) == repeats.headline([], cells, ONLINE) == []
-    (line,) = repeats.headline(found, cells, ONLINE)
-    assert "above Random in 0 of 2 cells, below in 0" in line
-    assert "keeps 1.2 times as many" in line
-    assert line.endswith("of CLD as published, 6.0 times as many.")
+    assert "in the median data set: CLD 5.0; CLD:initial=False 5.0; CLD:record=online 1.2;" in lines[0]
+    assert lines[1].endswith("`CLD:record=online` correlate by -0.10 (Spam) to +0.02 (Letter).")
+    assert "-0.89 over 8 pairs of a data set and a form of CLD" in lines[3]
+    assert "one of DUAL" not in lines[3]  # two pairs give no correlation
+    assert "keeps few of the same rows" in lines[4]
+    assert "above Random in 0 of 6 cells, below in 0. These rows do not show" in lines[4]
+
+
+def test_no_caution_for_a_form_that_repeats_or_is_above_random(repeated):
+    found, cells = repeated
+    assert len(repeats.repeat_sentences(found, cells, CLD)) == 3
+    better = [dataclasses.replace(c, side="above") if c.label == ONLINE else c for c in cells]
+    last = repeats.repeat_sentences(found, better, ONLINE)[-1]
+    assert last.endswith("It is above Random in 6 of 6 cells, below in 0.")
+    assert repeats.repeat_sentences([], cells, ONLINE) == repeats.repeat_sentences(found, cells, None) == []
 
 
 def test_what_another_seed_keeps_by_hand():
@@ -310,6 +349,21 @@ def test_two_grids_of_one_title_are_one_and_a_row_counts_once():
     assert len(by_title([rows, [*rows, *rows_of("AUM", 1)]])["Digits"].rows) == 3
 
 
+def test_two_studies_of_one_title_are_one(tmp_path):
+    (row,) = rows_of("CLD", 50, dataset="FashionMNIST")
+    for name, fraction in (("fashion_long", 0.05), ("fashion_long_large", 0.3)):
+        findings = study({(CLD, fraction, "kept_again"): 0.1})
+        (tmp_path / f"{name}_scores.csv").write_text(score_study.to_csv(findings))
+    grids = {"fashion_long": [row], "fashion_long_large": [row], "letter": [row]}
+    found = studies_of(grids, tmp_path)
+    assert [(f.fraction, f.seed) for f in found["Fashion-MNIST"]] == [
+        (0.05, 0),
+        (0.05, 1),
+        (0.3, 0),
+        (0.3, 1),
+    ]
+
+
 def test_the_page_takes_the_grids_that_are_there(tmp_path):
     """Three data sets at full length, ranks among them, from files in a folder."""
     for name in ("fashion", "fashion_noise10", "fashion_noise30", "digits"):
@@ -322,14 +376,19 @@ def test_the_page_takes_the_grids_that_are_there(tmp_path):
         (tmp_path / f"{name}.csv").write_text(to_csv(rows))
     tail = head(labels, (0.01,), dataset="FashionMNIST", **possible, long_tail={"imbalance": 100.0}).rows
     (tmp_path / "fashion_tail.csv").write_text(to_csv(tail))
+    conv = head(labels, (0.002, 0.01), dataset="FashionMNIST", **possible, target_net="ConvNet").rows
+    (tmp_path / "fashion_conv.csv").write_text(to_csv(conv))
+    two = [study({(CLD, f, "kept_again"): 0.1}) for f in (0.01, 0.3)]
+    for name, findings in zip(("letter", "letter_noise10"), two, strict=True):
+        (tmp_path / f"{name}_scores.csv").write_text(score_study.to_csv(findings))
     published = Published.read(tmp_path)
     assert list(published.long) == ["Digits", "Letter", "Spam"]  # the long tail is no data set of its own
-    assert list(published.settings) == ["Fashion-MNIST, long tail"]
+    assert list(published.settings) == ["fashion_conv", "fashion_tail"]  # nor is another network
     parts = results_tables.long_parts(published)
-    assert "above Random than below: DUAL (1 above, 0 below)" in parts["tail"]
-    assert "CLD as published is above Random in 0 of 1 cells, below in 1" in parts["tail"]
-    assert "**Accuracy in %" in parts["tail"]
-    assert "head_to_head.py fashion_conv" in parts["conv"]
+    assert "- CLD minus Random at 1%: -2.0 points." in parts["tail"]
+    assert "- CLD minus Random at 0.2 and 1%: -2.0 and -2.0 points." in parts["conv"]
+    assert "- 3 seeds find differences from Random of" in parts["conv"]
+    assert all("**Accuracy in %" in parts[name] for name in ("tail", "conv"))
     assert "3 data sets (Digits; Letter; Spam), 9 cells" in parts["answer"]
     assert "figures/ranks.png" in parts["ranks"]
     assert "### Letter, accuracy" in parts["long_numbers"]

@@ -85,15 +85,21 @@ def test_what_is_said_of_them(found):
     assert table.rows == ((ONLINE, "32", "+2.5", "-0.2"), (CLD, "45", "+50.0", "-7.0"))
     assert "means over 2 data sets" in table.title
     lines = coverage.coverage_sentences(found)
-    assert "Over 4 pairs" in lines[0]
-    assert "the lower the accuracy" in lines[0]
-    assert lines[1].startswith("CLD as published keeps rows whose variance is 30 to 60% of their class's.")
-    assert lines[1].endswith("further from the validation rows by +50.0 to +50.0%.")
-    assert lines[3] == "No selection is nearer to the validation rows than Random in most data sets."
-    turned = [coverage.Place(p.title, p.label, p.spread, -p.further, p.difference) for p in found]
-    assert "the higher the accuracy" in coverage.coverage_sentences(turned)[0]
-    assert coverage.coverage_sentences(turned)[3].endswith("in most data sets: CLD (2 of 2).")
+    assert lines[0].endswith("over 2 selections: none.")  # a correlation of two is none
+    assert lines[2].startswith("CLD as published keeps rows whose variance is 30 to 60% of their class's.")
+    assert lines[2].endswith("further from the validation rows by +50.0 to +50.0%.")
+    assert lines[3].endswith("further from the validation rows by -5.0 to +10.0%.")
     assert coverage.coverage_sentences([]) == []
+
+
+def test_the_two_measures_go_with_accuracy_each_in_its_way():
+    """The worst has the widest rows, and the nearest."""
+    of = [("A", 0.5, 9, -3.0), ("B", 0.9, 5, -2.0), ("C", 1.1, 2, -1.0), ("D", 4.0, 1, -4.0)]
+    found = [coverage.Place("Letter", *place) for place in of]
+    lines = coverage.coverage_sentences(found)
+    assert lines[0].endswith("over 4 selections: Letter +0.20.")
+    assert lines[1].endswith("(the size of its logarithm): Letter -1.00.")
+    assert len(lines) == 2  # no form of CLD is among them
 
 
 def test_the_figure_has_a_point_for_each(found):
