@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -180,6 +182,12 @@ def test_every_method_is_in_the_grids():
     assert {methods.parse(text).name for text in named} == set(methods.METHODS)
     run = {text for part in GRIDS["fashion_all"].parts for text in part.methods}
     assert run == set(named)
+
+
+def test_the_readme_names_every_grid_and_no_other():
+    text = (Path(grids.__file__).parent / "README.md").read_text()
+    paragraph = text[text.index("The grids at the paper's length") :].partition("\n\n")[0]
+    assert sorted(re.findall(r"`(\w+)`", paragraph)) == sorted(name for name in GRIDS if name != "tiny")
 
 
 @pytest.mark.parametrize("name", [name for name in GRIDS if name != "tiny"])
