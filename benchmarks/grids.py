@@ -193,7 +193,7 @@ GRIDS = {
             "fashion_conv",
             "FashionMNIST",
             "ConvNet",
-            (Part((*FEW, "D2", "Herding", "Full@k"), (0.002, 0.01), 5),),
+            (Part((*FEW, "D2", "Herding", "Full@k"), (0.002, 0.01), 3),),
             epochs=PAPER_EPOCHS,
             proxy_epochs=30,  # one of 164 would take two hours on a core
         ),
