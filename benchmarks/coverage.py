@@ -104,7 +104,7 @@ def _within(found: Sequence[Place], measure: Callable[[Place], float]) -> str:
     for title in dict.fromkeys(p.title for p in found):
         here = [p for p in found if p.title == title]
         rho = spearman([measure(p) for p in here], [p.difference for p in here])
-        parts += [f"{title} {rho:+.2f}"] if rho is not None else []
+        parts += [f"{title} {signed(rho, 2)}"] if rho is not None else []
     return "; ".join(parts) or "none"
 
 

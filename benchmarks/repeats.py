@@ -19,6 +19,7 @@ from deepcore.report.text_table import TextTable
 
 FRACTION = 0.05  # kept
 RIVALS = ("DUAL", "Herding", "CCS")
+NOTHING = "-"
 FEW_AGAIN = 1.5  # times chance
 MEASURES = ("first_step", "rho_first_drop", "rho_el2n", "rho_seeds")
 
@@ -67,10 +68,11 @@ def repeats_table(found: Sequence[Repeat]) -> TextTable:
         (
             r.title,
             r.label,
-            _shown(r.first_step, ".0%"),
-            _shown(r.rho_first_drop, "+.2f"),
-            _shown(r.rho_el2n, "+.2f"),
-            _shown(r.rho_seeds, "+.2f"),
+            NOTHING if r.first_step is None else f"{r.first_step:.0%}",
+            *(
+                NOTHING if rho is None else signed(rho, 2)
+                for rho in (r.rho_first_drop, r.rho_el2n, r.rho_seeds)
+            ),
             f"{r.again:.1f}",
             signed(r.difference),
         )
@@ -83,10 +85,6 @@ def repeats_table(found: Sequence[Repeat]) -> TextTable:
     )
     title = f"What CLD's scores measure, and whether they repeat, {percent(FRACTION)} kept"
     return TextTable(title, headers, lines, words=(0, 1))
-
-
-def _shown(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)
 
 
 def repeat_sentences(found: Sequence[Repeat], cells: Sequence[Cell], best: str | None) -> list[str]:
@@ -107,8 +105,8 @@ def _between_seeds(found: Sequence[Repeat], label: str) -> str:
     values = {r.title: r.rho_seeds for r in found if r.label == label and r.rho_seeds is not None}
     low, high = min(values, key=lambda t: values[t]), max(values, key=lambda t: values[t])
     return (
-        f"Averaged over pairs of seeds, the scores of `{label}` correlate by {values[low]:+.2f} ({low}) to "
-        f"{values[high]:+.2f} ({high})."
+        f"Averaged over pairs of seeds, the scores of `{label}` correlate by {signed(values[low], 2)} "
+        f"({low}) to {signed(values[high], 2)} ({high})."
     )
 
 

@@ -18,9 +18,9 @@ def listed(items: Iterable[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-def signed(points: float) -> str:
-    """With its sign and one decimal; no minus before zero."""
-    return f"{round(points, 1) + 0.0:+.1f}"
+def signed(value: float, decimals: int = 1) -> str:
+    """With its sign; no minus before zero."""
+    return f"{round(value, decimals) + 0.0:+.{decimals}f}"
 
 
 def at(fractions: Iterable[float]) -> str:

@@ -32,7 +32,7 @@ from benchmarks.verdicts import (
     of_label,
     ordered,
 )
-from benchmarks.wording import bullets
+from benchmarks.wording import bullets, signed
 from deepcore.analysis.critical_difference import rank_differences
 from deepcore.analysis.overlap import Scores
 from deepcore.experiment.rows_csv import to_csv
@@ -335,6 +335,11 @@ def test_what_flipped_labels_change_by_hand():
         "With 30% of the validation labels flipped, 10% kept, accuracies change against clean labels, in "
         "points: CLD -5.0 [-5.5, -4.5]; DUAL +0.0 [+0.0, +0.0]; Random +0.0 [+0.0, +0.0]."
     )
+
+
+def test_no_minus_before_zero():
+    assert [signed(x) for x in (-0.04, 0.05, -1.25)] == ["+0.0", "+0.1", "-1.2"]
+    assert signed(-0.004, 2) == "+0.00"
 
 
 def test_titles():
