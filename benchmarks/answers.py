@@ -1,8 +1,7 @@
 """The sentences that answer the page's questions, written from the verdicts by rule.
 
 They say what the rows of the day say: a number of cells, a range of points, a name. A cell is one data set at
-one fraction kept. What the seeds of a cell cannot decide counts as "not told apart". Sentences that judge go
-through `claim` of benchmarks/wording.py.
+one fraction kept. What the seeds of a cell cannot decide counts as "not told apart".
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from benchmarks.in_rows import CLD, ONLINE, costs_at
 from benchmarks.published import Head
 from benchmarks.verdicts import RANDOM, Cell, columns_of, count, mean_difference, of_label, ordered
-from benchmarks.wording import at, listed
+from benchmarks.wording import at, listed, signed
 from deepcore.analysis.critical_difference import RankDifferences
 
 IN_SETTINGS = (CLD, ONLINE, "DUAL", "CCS", "D2")
@@ -40,7 +39,7 @@ def setting_sentences(head: Head, cells: Sequence[Cell]) -> list[str]:
     for label in IN_SETTINGS:
         found = {c.fraction: c.difference for c in sorted(of_label(cells, label), key=lambda c: c.fraction)}
         if found:
-            points = listed([f"{difference:+.1f}" for difference in found.values()])
+            points = listed([signed(difference) for difference in found.values()])
             lines.append(f"{label} minus Random at {at(found)}: {points} points.")
     return [*_power(head), *lines, *_same_steps(cells)]
 
@@ -196,4 +195,5 @@ def rank_sentence(found: RankDifferences) -> str:
 
 
 def number(n: int, what: str) -> str:
+    """2 data sets, 1 data set."""
     return f"{n} {what}{'' if n == 1 else 's'}"

@@ -195,7 +195,7 @@ GRIDS = {
             "ConvNet",
             (Part((*FEW, "D2", "Herding", "Full@k"), (0.002, 0.01), 3),),
             epochs=PAPER_EPOCHS,
-            proxy_epochs=30,  # one of 164 would take two hours on a core
+            proxy_epochs=30,  # 164 would take an hour and a half on a core
         ),
         Grid(
             "fashion_tail",
