@@ -54,6 +54,7 @@ class Grid:
         parts: methods, fractions and seeds to run; a cell that is in two parts runs once.
         noise: shares of labels to flip.
         long_tail: imbalance of the candidates' classes; None for all candidates.
+        precision: of proxy and coresets; None for the recipe's own.
         paper: file in benchmarks/paper with the paper's accuracies of the same data and network.
     """
 
@@ -65,6 +66,7 @@ class Grid:
     proxy_epochs: int | None = None
     noise: LabelNoise = CLEAN
     long_tail: float | None = None
+    precision: str | None = None
     paper: str | None = None
 
     def load(self, folder: str | Path, *, download: bool = False, workers: int | None = None) -> LabeledData:
@@ -81,7 +83,11 @@ class Grid:
     def experiments(self, data: LabeledData, seed: int) -> Iterator[ExperimentSpec]:
         """The grid's experiments under one seed, one per part."""
         recipe = RECIPES[data.recipe]
-        recipe = dataclasses.replace(recipe, epochs=self.epochs or recipe.epochs)
+        recipe = dataclasses.replace(
+            recipe,
+            epochs=self.epochs or recipe.epochs,
+            precision=self.precision or recipe.precision,
+        )
         proxy = dataclasses.replace(recipe, epochs=self.proxy_epochs or recipe.epochs)
         net = nets.canonical(self.model)
         for part in self.parts:
@@ -196,6 +202,15 @@ GRIDS = {
             (Part((*FEW, "D2", "Herding", "Full@k"), (0.002, 0.01), 3),),
             epochs=PAPER_EPOCHS,
             proxy_epochs=30,  # 164 would take an hour and a half on a core
+        ),
+        Grid(
+            "fashion_resnet",
+            "FashionMNIST",
+            "ResNet18",
+            (Part((*FEW, "D2", "Herding", "Full@k"), (0.002, 0.01), 5), Part(FEW, (0.05,), 5)),
+            epochs=PAPER_EPOCHS,
+            proxy_epochs=30,  # as fashion_conv, which differs in the network alone
+            precision="bf16",
         ),
         Grid(
             "fashion_tail",

@@ -14,16 +14,25 @@ class Net(nn.Module):
         feature_dim: D.
         num_classes: C.
         notes: sentences for the user on how it was built.
+        replayable: in training mode the body starts the same kernels for every batch of a size: nothing that
+            the host decides, draws or counts changes them. A GPU then replays its steps (training/replay.py).
     """
 
     def __init__(
-        self, body: nn.Module, feature_dim: int, num_classes: int, notes: tuple[str, ...] = ()
+        self,
+        body: nn.Module,
+        feature_dim: int,
+        num_classes: int,
+        notes: tuple[str, ...] = (),
+        *,
+        replayable: bool = False,
     ) -> None:
         super().__init__()
         self.body = body
         self.feature_dim = feature_dim
         self.head = nn.Linear(feature_dim, num_classes)
         self.notes = notes
+        self.replayable = replayable
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
         """Penultimate features h, (B, D)."""

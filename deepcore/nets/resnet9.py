@@ -23,7 +23,7 @@ def resnet9(shape: tuple[int, ...], num_classes: int) -> Net:
         *(_conv(256, 512), nn.MaxPool2d(2), _Residual(512)),
         nn.AdaptiveMaxPool2d(1),
     )
-    return Net(body, 512, num_classes, notes)
+    return Net(body, 512, num_classes, notes, replayable=True)
 
 
 class _Residual(nn.Module):

@@ -12,7 +12,7 @@ from deepcore.nets.net import Net, padded_to
 def mlp(shape: tuple[int, ...], num_classes: int) -> Net:
     """One hidden layer of 256 ReLU units on the flattened input, images or vectors."""
     body = nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), 256), nn.ReLU(inplace=True))
-    return Net(body, 256, num_classes)
+    return Net(body, 256, num_classes, replayable=True)
 
 
 def lenet(shape: tuple[int, ...], num_classes: int) -> Net:
@@ -36,7 +36,7 @@ def lenet(shape: tuple[int, ...], num_classes: int) -> Net:
         nn.Linear(120, 84),
         nn.ReLU(inplace=True),
     )
-    return Net(body, 84, num_classes, notes)
+    return Net(body, 84, num_classes, notes, replayable=True)
 
 
 def convnet(shape: tuple[int, ...], num_classes: int) -> Net:
@@ -52,4 +52,4 @@ def convnet(shape: tuple[int, ...], num_classes: int) -> Net:
             nn.ReLU(inplace=True),
         ]
         channels = width
-    return Net(nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1)), channels, num_classes, notes)
+    return Net(nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1)), channels, num_classes, notes, replayable=True)

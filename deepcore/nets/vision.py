@@ -11,6 +11,7 @@ from deepcore.nets.net import Net, padded_to
 
 SMALL = 64  # pixels up to which the stem keeps the resolution
 LEAST = (8, 16, 32, 64, 96, 128, 224)  # sizes tried for images that are too small for a network
+REPLAYABLE = ("ResNet", "VGG", "DenseNet", "SwinTransformer")  # see Net; the others were not tried
 # without auxiliary classifiers, which have no place in a one-headed network
 EXTRA = {name: {"aux_logits": False, "init_weights": True} for name in ("googlenet", "inception_v3")}
 
@@ -45,7 +46,8 @@ def torchvision_net(name: str, shape: tuple[int, ...], num_classes: int) -> Net:
     for least in (1, *LEAST):
         size, pad, notes = padded_to(least, shape, name)
         if _runs(model, (shape[0], *size), features):
-            return Net(nn.Sequential(*pad, model), features, num_classes, notes)
+            replayable = type(model).__name__ in REPLAYABLE
+            return Net(nn.Sequential(*pad, model), features, num_classes, notes, replayable=replayable)
     raise UsageError(
         f"{name} does not run on images of {shape[1]}x{shape[2]} pixels: resize them or take another"
     )

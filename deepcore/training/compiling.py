@@ -35,3 +35,8 @@ def compile_body(net: Net) -> None:
     The first batch of each size and mode waits for the compiler.
     """
     net.body.compile()
+
+
+def is_compiled(net: Net) -> bool:
+    """Whether `compile_body` was called."""
+    return getattr(net.body, "_compiled_call_impl", None) is not None

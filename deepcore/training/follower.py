@@ -16,6 +16,7 @@ from deepcore.training.distributed import Team
 from deepcore.training.loop import Batches, _run_epoch, make_optimizer
 from deepcore.training.precision import make_scaler
 from deepcore.training.together import Job, Together, shared_pass
+from deepcore.training.update import Update
 
 
 def follow(team: Team, load: Callable[[], LabeledData]) -> None:
@@ -72,8 +73,7 @@ class Trainee:
         with dropout, self.team.together():
             _run_epoch(
                 self.net,
-                self.optimizer,
-                self.scaler,
+                Update(self.steps, self.optimizer, self.scaler),
                 self.steps,
                 self.batches.epoch(epoch, rows),
                 Meter(self.team.device),

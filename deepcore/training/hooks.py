@@ -17,7 +17,8 @@ class Hook:
 
     def batch(self, positions: np.ndarray, logits: torch.Tensor, features: torch.Tensor) -> None:
         """Called after each step with its outputs: positions into the epoch's rows (B,), logits (B, C),
-        features (B, D), both float32 on the device. Reading their values here would block a GPU's queue."""
+        features (B, D), both float32 on the device. They hold until the next step: copy what is to be kept.
+        Reading their values here would block a GPU's queue."""
 
     def close_epoch(self, epoch: int) -> None:
         """After the last step of epoch 1..T: take over what its steps gave, before the next epoch begins."""

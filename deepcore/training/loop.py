@@ -18,12 +18,16 @@ from deepcore.data.record import Rows
 from deepcore.nets.net import Net
 from deepcore.training import distributed
 from deepcore.training.checkpoint import Checkpoint
+from deepcore.training.compiling import is_compiled
 from deepcore.training.epoch_ends import EpochEnds
 from deepcore.training.hooks import Hook
 from deepcore.training.precision import check_precision, make_scaler
+from deepcore.training.repeatable import repeatable
+from deepcore.training.replay import Replayed, replays
 from deepcore.training.schedule import Schedule, batch_bounds, lr_at
 from deepcore.training.spec import TrainSpec
 from deepcore.training.together import Alone, Batch, Steps, lead
+from deepcore.training.update import Update
 
 RowsOf = Callable[[int], np.ndarray]  # epoch 0, 1, ... -> (n,) ids
 
@@ -99,8 +103,11 @@ def train(
     steps = (
         Alone(net, spec.precision, hooks) if team is None else lead(team, net, data, hooks, resumed, given)
     )
+    update: Update | Replayed = Update(steps, optimizer, scaler)
+    if team is None and replays(net, spec, device, compiled=is_compiled(net)):
+        update = Replayed(update, device)
     source = Batches(data, device=device, team=team, **given)
-    with EpochEnds(hooks, checkpoint, overlapped=overlapped) as ends:
+    with EpochEnds(hooks, checkpoint, overlapped=overlapped) as ends, repeatable(device):
         if start == 0:
             ends.begin(net)
         for epoch in range(start, epochs):
@@ -111,7 +118,7 @@ def train(
                 if team is not None:
                     team.tell("epoch", epoch, rows_now)
                     stack.enter_context(team.together())
-                loss = _run_epoch(net, optimizer, scaler, steps, source.epoch(epoch, rows_now), meter)
+                loss = _run_epoch(net, update, steps, source.epoch(epoch, rows_now), meter)
             if not math.isfinite(loss):
                 ends.wait()
                 raise Diverged(
@@ -189,29 +196,18 @@ class Batches:
 
 
 def _run_epoch(
-    net: Net,
-    optimizer: torch.optim.Optimizer,
-    scaler: torch.amp.GradScaler,
-    steps: Steps,
-    batches: Iterator[Batch],
-    meter: Meter,
+    net: Net, update: Update | Replayed, steps: Steps, batches: Iterator[Batch], meter: Meter
 ) -> float:
     """One pass; returns the sum of the batches' losses. They are read from the device once, and nothing else
     is: a GPU is never waited for within an epoch."""
     net.train()
     total = None
-    for batch in batches:
-        for group in optimizer.param_groups:
-            group["lr"] = batch.lr
-        features, logits = steps.forward(batch.inputs)
-        loss = steps.loss(logits, batch)
-        optimizer.zero_grad(set_to_none=True)
-        scaler.scale(loss).backward()
-        scaler.step(optimizer)
-        scaler.update()
-        meter.count("train", len(batch.positions))
-        steps.watch(batch, logits.detach(), features.detach())
-        total = loss.detach() if total is None else total + loss.detach()
+    with update.epoch():
+        for batch in batches:
+            loss, logits, features = update(batch)
+            meter.count("train", len(batch.positions))
+            steps.watch(batch, logits, features)
+            total = loss.clone() if total is None else total + loss
     return steps.close(total)
 
 

@@ -16,6 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from deepcore.data.record import Rows
 from deepcore.nets.net import Net
+from deepcore.training.compiling import is_compiled
 from deepcore.training.distributed import Team, share
 from deepcore.training.hooks import Hook
 from deepcore.training.precision import forward
@@ -231,7 +232,6 @@ def lead(
     given: dict[str, Any],
 ) -> Together:
     """Begin a training over all processes, from process 0."""
-    compiled = getattr(net.body, "_compiled_call_impl", None) is not None
     job = Job(
         copy.deepcopy(net).cpu(),
         team.part_of(data),
@@ -239,7 +239,7 @@ def lead(
         start,
         KEPT if hooks else 0,
         torch.get_num_threads(),
-        compiled,
+        is_compiled(net),
         given,
     )
     team.tell("train", job)
