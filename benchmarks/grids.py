@@ -207,7 +207,7 @@ GRIDS = {
             "fashion_resnet",
             "FashionMNIST",
             "ResNet18",
-            (Part((*FEW, "D2", "Herding", "Full@k"), (0.002, 0.01), 5), Part(FEW, (0.05,), 5)),
+            (Part((*FEW, "D2", "Herding", "Full@k"), (0.002, 0.01), 5),),
             epochs=PAPER_EPOCHS,
             proxy_epochs=30,  # as fashion_conv, which differs in the network alone
             precision="bf16",

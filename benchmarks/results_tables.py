@@ -114,6 +114,7 @@ def long_parts(published: Published) -> dict[str, str]:
         "length": length_part(published),
         "tail": setting_part(published, "fashion_tail"),
         "conv": setting_part(published, "fashion_conv"),
+        "resnet": setting_part(published, "fashion_resnet"),
         "recording": bullets(what_to_record.recording_sentences(heads, cells)),
         "recordings": long_tables.forms_over_data(cells).render("md"),
         "recommendation": bullets(what_to_record.recommendation(heads, cells)),

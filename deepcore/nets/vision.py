@@ -11,7 +11,7 @@ from deepcore.nets.net import Net, padded_to
 
 SMALL = 64  # pixels up to which the stem keeps the resolution
 LEAST = (8, 16, 32, 64, 96, 128, 224)  # sizes tried for images that are too small for a network
-REPLAYABLE = ("ResNet", "VGG", "DenseNet", "SwinTransformer")  # see Net; the others were not tried
+REPLAYABLE = ("ResNet",)  # see Net; the others were not tried
 # without auxiliary classifiers, which have no place in a one-headed network
 EXTRA = {name: {"aux_logits": False, "init_weights": True} for name in ("googlenet", "inception_v3")}
 
