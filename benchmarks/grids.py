@@ -183,7 +183,7 @@ GRIDS = {
         _noisy(30),
         _long(
             "",
-            Part(CORE, (0.002, 0.01, 0.05, 0.1), 4),
+            Part(CORE, (0.002, 0.01, 0.05, 0.1), 8),
             Part((*SELECTIONS, *PAPER, *FURTHER, "Full"), (0.01,), 1),
         ),
         _long("_large", Part(FEW, (0.3,), 3), Part((*FEW, "Full"), (0.5, 0.75), 1)),
