@@ -63,32 +63,34 @@ def run(data_path: str, steps: int) -> int:
 
 
 HOW = {
-    "one by one": {"replayed": False, "repeatable": True},
-    "replayed": {"replayed": True, "repeatable": True},
-    "replayed, any algorithm of cuDNN": {"replayed": True, "repeatable": False},
+    "one by one": {"replayed": False, "deterministic": True},
+    "replayed": {"replayed": True, "deterministic": True},
+    "replayed, any algorithm of cuDNN": {"replayed": True, "deterministic": False},
 }
 
 
 def speed(
-    name: str, data: LabeledData, spec: TrainSpec, steps: int, *, replayed: bool, repeatable: bool
+    name: str, data: LabeledData, spec: TrainSpec, steps: int, *, replayed: bool, deterministic: bool
 ) -> float:
     """Images per second of the faster of two epochs."""
     found = []
     for _ in range(2):
         net = nets.build(name, data.train.shape, data.num_classes, seed=0)
-        with _as_asked(replayed=replayed, repeatable=repeatable):
+        with _as_asked(replayed=replayed, deterministic=deterministic):
             _seconds(net, data, spec, WARM_UP)
             found.append(steps * BATCH / _seconds(net, data, spec, steps))
     return max(found)
 
 
 @contextlib.contextmanager
-def _as_asked(*, replayed: bool, repeatable: bool) -> Iterator[None]:
+def _as_asked(*, replayed: bool, deterministic: bool) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         if not replayed:
             stack.enter_context(mock.patch.object(loop, "replays", return_value=False))
-        if not repeatable:
-            stack.enter_context(mock.patch.object(loop, "repeatable", return_value=contextlib.nullcontext()))
+        if not deterministic:
+            stack.enter_context(
+                mock.patch.object(loop, "deterministic", return_value=contextlib.nullcontext())
+            )
         yield
 
 

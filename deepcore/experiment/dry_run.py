@@ -132,22 +132,31 @@ def size_and_schedule(plan: Plan, cell: Cell) -> tuple[int, Schedule]:
 def probe(
     data: LabeledData, device: torch.device, net_name: str, spec: TrainSpec, rows: int
 ) -> tuple[float, float]:
-    """Seconds of a training step and of a row's forward pass, measured on up to PROBE_STEPS steps after a
-    warm-up, without torch.compile."""
+    """Seconds of a training step and of a row's forward pass, measured on up to PROBE_STEPS steps after as
+    many that warm up, without torch.compile."""
     net = nets.build(net_name, data.train.shape, data.num_classes, seed=0)
     ids = np.arange(min(rows, len(data.train), PROBE_STEPS * spec.batch))
     steps = len(batch_bounds(len(ids), spec.batch)) - 1
-    short = dataclasses.replace(spec, steps=None, epochs=1)
+    short = dataclasses.replace(spec, steps=None, epochs=2)
+    meter = Meter(device)
+    seconds: list[float] = []  # of training, after each epoch
     with threads_for(flops_per_example(net, data.train.shape)["forward"]):
-        for _ in range(2):
-            meter = Meter(device)
-            train(net, data.train, ids, short, seed=0, device=device, meter=meter)
+        train(
+            net,
+            data.train,
+            ids,
+            short,
+            seed=0,
+            device=device,
+            meter=meter,
+            progress=lambda epoch: seconds.append(meter.seconds["train"]),
+        )
         start = time.perf_counter()
         for _ in evaluate(
             net, data.train, ids, device=device, meter=meter, kind="record", precision=spec.precision
         ):
             pass
-    return meter.seconds["train"] / steps, (time.perf_counter() - start) / len(ids)
+    return (seconds[1] - seconds[0]) / steps, (time.perf_counter() - start) / len(ids)
 
 
 def _duration(seconds: float) -> str:

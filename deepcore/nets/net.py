@@ -14,8 +14,10 @@ class Net(nn.Module):
         feature_dim: D.
         num_classes: C.
         notes: sentences for the user on how it was built.
-        replayable: in training mode the body starts the same kernels for every batch of a size: nothing that
-            the host decides, draws or counts changes them. A GPU then replays its steps (training/replay.py).
+        replayable: in training mode the body starts the same kernels on the same tensors for every batch of a
+            size: nothing that the host decides, draws or counts changes them, what it keeps from step to step
+            is changed in place, and no tensor comes from the host. A GPU then replays its steps
+            (training/replay.py).
     """
 
     def __init__(

@@ -12,6 +12,7 @@ from deepcore.common.meter import Meter
 from deepcore.data.label_noise import Relabelled
 from deepcore.data.record import LabeledData
 from deepcore.training.compiling import compile_body
+from deepcore.training.deterministic import deterministic
 from deepcore.training.distributed import Team
 from deepcore.training.loop import Batches, _run_epoch, make_optimizer
 from deepcore.training.precision import make_scaler
@@ -70,7 +71,7 @@ class Trainee:
     def epoch(self, epoch: int, rows: np.ndarray) -> None:
         """This process's share of an epoch; dropout draws from a stream of its own."""
         dropout = seeding.global_stream(self.given["seed"], "dropout", epoch, self.team.rank)
-        with dropout, self.team.together():
+        with dropout, self.team.together(), deterministic(self.team.device):
             _run_epoch(
                 self.net,
                 Update(self.steps, self.optimizer, self.scaler),

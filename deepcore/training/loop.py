@@ -19,10 +19,10 @@ from deepcore.nets.net import Net
 from deepcore.training import distributed
 from deepcore.training.checkpoint import Checkpoint
 from deepcore.training.compiling import is_compiled
+from deepcore.training.deterministic import deterministic
 from deepcore.training.epoch_ends import EpochEnds
 from deepcore.training.hooks import Hook
 from deepcore.training.precision import check_precision, make_scaler
-from deepcore.training.repeatable import repeatable
 from deepcore.training.replay import Replayed, replays
 from deepcore.training.schedule import Schedule, batch_bounds, lr_at
 from deepcore.training.spec import TrainSpec
@@ -62,7 +62,7 @@ def train(
     Order, augmentation and dropout have a random stream each, keyed by the epoch; a run resumed from
     `checkpoint` therefore ends with the weights of an uninterrupted one, bit for bit on a CPU in fp32 with as
     many threads. In bf16 or fp16, compiled, or on CUDA it draws the same rows and crops, and its weights
-    agree but for rounding: the kernels chosen there do not promise the same bits twice. Where this process
+    agree but for rounding: not all kernels used there promise the same bits twice. Where this process
     leads a team (`distributed.joined`) and `data` is a part of its data set, all processes train, each its
     share of every batch; the result is that of one process but for rounding.
 
@@ -107,7 +107,11 @@ def train(
     if team is None and replays(net, spec, device, compiled=is_compiled(net)):
         update = Replayed(update, device)
     source = Batches(data, device=device, team=team, **given)
-    with EpochEnds(hooks, checkpoint, overlapped=overlapped) as ends, repeatable(device):
+    with (
+        deterministic(device),
+        contextlib.closing(update),
+        EpochEnds(hooks, checkpoint, overlapped=overlapped) as ends,
+    ):
         if start == 0:
             ends.begin(net)
         for epoch in range(start, epochs):
@@ -199,7 +203,7 @@ def _run_epoch(
     net: Net, update: Update | Replayed, steps: Steps, batches: Iterator[Batch], meter: Meter
 ) -> float:
     """One pass; returns the sum of the batches' losses. They are read from the device once, and nothing else
-    is: a GPU is never waited for within an epoch."""
+    is: a GPU is never waited for within an epoch, but for the capture of its first steps."""
     net.train()
     total = None
     with update.epoch():

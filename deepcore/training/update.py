@@ -53,3 +53,6 @@ class Update:
     def epoch(self) -> contextlib.AbstractContextManager[None]:
         """A block in which the steps of an epoch are taken."""
         return contextlib.nullcontext()
+
+    def close(self) -> None:
+        """After the last step, also where an error ended the training."""

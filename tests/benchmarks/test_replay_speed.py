@@ -24,12 +24,14 @@ def test_each_way_is_another_way(monkeypatch):
     monkeypatch.setattr(
         replay_speed,
         "_seconds",
-        lambda net, data, spec, steps: looked.append((loop.replays, loop.repeatable)) or 0.5,
+        lambda net, data, spec, steps: looked.append((loop.replays, loop.deterministic)) or 0.5,
     )
-    real = (loop.replays, loop.repeatable)
+    real = (loop.replays, loop.deterministic)
     data = images()
     for how in replay_speed.HOW.values():
         assert replay_speed.speed("MLP", data, short(epochs=1), 2, **how) == 2 * 16 / 0.5
-    changed = [(replays is not real[0], repeatable is not real[1]) for replays, repeatable in looked[::4]]
+    changed = [
+        (replays is not real[0], deterministic is not real[1]) for replays, deterministic in looked[::4]
+    ]
     assert changed == [(True, False), (False, False), (False, True)]
-    assert (loop.replays, loop.repeatable) == real
+    assert (loop.replays, loop.deterministic) == real

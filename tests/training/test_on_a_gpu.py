@@ -8,7 +8,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from small_grids import grid
+from small_grids import QUIET, grid
 from tiny import images, short
 from torch import nn
 
@@ -56,13 +56,13 @@ def same(one, other):
 def replays(monkeypatch):
     """The batch sizes of which a graph was made."""
     counted = []
-    real = replay.Replayed._record
+    real = replay.Replayed._capture
 
-    def record(self, batch):
+    def capture(self, batch):
         counted.append(len(batch.labels))
         return real(self, batch)
 
-    monkeypatch.setattr(replay.Replayed, "_record", record)
+    monkeypatch.setattr(replay.Replayed, "_capture", capture)
     return counted
 
 
@@ -78,12 +78,12 @@ NETS = ["MLP", "LeNet", "ConvNet", "ResNet9", "ResNet18"]
 @pytest.mark.parametrize("name", NETS)
 def test_replayed_steps_are_those_started_one_by_one(name, precision, replays, monkeypatch):
     seen, plain = Kept(), Kept()
-    graphs = fit(name, precision=precision, hooks=[seen], weights=WEIGHTS)
+    graphs = fit(name, precision=precision, hooks=[seen], weights=WEIGHTS, epochs=6)  # both sizes in turn
     assert replays == [16, 10]
     one_by_one(monkeypatch)
-    stepped = fit(name, precision=precision, hooks=[plain], weights=WEIGHTS)
+    stepped = fit(name, precision=precision, hooks=[plain], weights=WEIGHTS, epochs=6)
     assert same(graphs, stepped)
-    assert len(seen.outputs) == 24
+    assert len(seen.outputs) == 36
     assert all(map(torch.equal, seen.outputs, plain.outputs))
     assert not torch.equal(seen.outputs[-1], seen.outputs[-7])
 
@@ -98,9 +98,11 @@ def test_two_trainings_have_the_same_bits(name, precision):
 def test_a_training_that_goes_on_has_the_same_bits(tmp_path, precision):
     whole = fit("ResNet18", precision=precision)
     checkpoint = Checkpoint(tmp_path / "state.pt")
-    fit("ResNet18", precision=precision, checkpoint=checkpoint, stop=2)
+    fit("ResNet18", precision=precision, checkpoint=checkpoint, hooks=[Kept()], stop=2)
     assert checkpoint.path.exists()
-    assert same(fit("ResNet18", precision=precision, checkpoint=checkpoint), whole)
+    seen = Kept()
+    assert same(fit("ResNet18", precision=precision, checkpoint=checkpoint, hooks=[seen]), whole)
+    assert len(seen.outputs) == 12
 
 
 class Dropping(nn.Module):
@@ -151,7 +153,8 @@ def test_what_a_graph_would_freeze_is_started_step_by_step(change, replays):
         assert net.body.steps == 24
 
 
-def test_a_gpu_gives_the_losses_of_a_cpu_but_for_rounding():
+def test_a_gpu_gives_the_outputs_of_a_cpu_but_for_rounding(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     data, losses = images(augment=True), {}
     for device in (torch.device("cpu"), GPU):
         hook, model = Kept(), nets.build("ConvNet", data.train.shape, 3, seed=0)
@@ -181,10 +184,20 @@ def test_rows_do_not_depend_on_the_jobs_of_a_gpu(tmp_path):
     data = images()
     rows = {}
     for jobs in (1, 3):
-        harness = Harness(copy.deepcopy(spec), data, tmp_path / f"{jobs}", device=GPU, jobs=jobs)
+        harness = Harness(
+            copy.deepcopy(spec), data, tmp_path / f"{jobs}", device=GPU, progress=QUIET, jobs=jobs
+        )
         rows[jobs] = sorted(harness.run(), key=lambda row: (row.label, row.seed))
         assert {row.status for row in rows[jobs]} == {"ok"}, [row.error for row in rows[jobs]]
     assert [row.content() for row in rows[1]] == [row.content() for row in rows[3]]
+
+
+def test_trainings_leave_no_memory_behind():
+    held = []
+    for _ in range(4):
+        fit("ResNet18")
+        held.append(torch.cuda.memory_allocated())
+    assert held[-1] == held[1]
 
 
 def test_a_diverged_training_says_so(monkeypatch):

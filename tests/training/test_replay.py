@@ -12,14 +12,16 @@ import torch
 from tiny import images, short
 from torch import nn
 
+from deepcore.common.checks import Diverged
 from deepcore.common.meter import Meter
 from deepcore.nets import networks as nets
 from deepcore.nets.net import Net
 from deepcore.training import loop as train_module
 from deepcore.training import replay
+from deepcore.training.checkpoint import Checkpoint
+from deepcore.training.deterministic import deterministic
 from deepcore.training.hooks import Hook
 from deepcore.training.loop import train
-from deepcore.training.repeatable import repeatable
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 DATA = images(augment=True)
@@ -83,27 +85,29 @@ def graphs(monkeypatch):
             for held, new in zip(self.writes, self.step(self.reads), strict=True):
                 held.copy_(new)
 
-    real = replay.Replayed._record
+    real = replay.Replayed._capture
 
-    def record(self, batch):
+    def capture(self, batch):
         update = self.update
         before = copy.deepcopy([update.steps.net.state_dict(), update.optimizer.state_dict()])
-        recorded = real(self, batch)
-        update.steps.net.load_state_dict(before[0])  # recording takes no step
+        captured = real(self, batch)
+        update.steps.net.load_state_dict(before[0])  # a capture takes no step
         update.optimizer.load_state_dict(before[1])
         update.set_rate(self._rate)
-        recorded.graph.reads, recorded.graph.writes = recorded.reads, recorded.writes
-        recorded.graph.step = update.step
-        return recorded
+        captured.graph.reads, captured.graph.writes = captured.reads, captured.writes
+        captured.graph.step = update.step
+        return captured
 
+    replay._stream_of.cache_clear()
     monkeypatch.setattr(torch.cuda, "Stream", Stream)
     monkeypatch.setattr(torch.cuda, "current_stream", Stream)
     monkeypatch.setattr(torch.cuda, "stream", lambda stream: contextlib.nullcontext())
     monkeypatch.setattr(torch.cuda, "graph", lambda graph, **options: contextlib.nullcontext())
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
-    monkeypatch.setattr(replay.Replayed, "_record", record)
+    monkeypatch.setattr(replay.Replayed, "_capture", capture)
     monkeypatch.setattr(train_module, "replays", lambda *args, **options: True)
-    return replays
+    yield replays
+    replay._stream_of.cache_clear()
 
 
 def fit(name, weights, spec=SPEC):
@@ -139,10 +143,45 @@ def test_the_mean_loss_of_an_epoch_is_not_that_of_its_last_batch(graphs, monkeyp
     assert replayed == totals
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_a_plain_training_goes_on_from_a_replayed_one_and_the_other_way_round(
+    first, graphs, monkeypatch, tmp_path
+):
+    def part(*, replayed, **options):
+        monkeypatch.setattr(train_module, "replays", lambda *args, **_: replayed)
+        model = net()
+        train(model, DATA.train, np.arange(90), SPEC, seed=0, device=CPU, meter=Meter(CPU), **options)
+        return model.state_dict()
+
+    whole = part(replayed=False)
+    checkpoint = Checkpoint(tmp_path / "state.pt")
+    part(replayed=first, checkpoint=checkpoint, stop=2)
+    done = len(graphs)
+    assert (done > 0) is first
+    resumed = part(replayed=not first, checkpoint=checkpoint)
+    assert (len(graphs) > done) is not first
+    assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+
+
+def test_the_graphs_go_when_the_training_ends(graphs, monkeypatch):
+    made, real = [], replay.Replayed.__init__
+    monkeypatch.setattr(
+        replay.Replayed, "__init__", lambda self, *args: made.append(self) or real(self, *args)
+    )
+    fit("MLP", None)
+    assert len(graphs) > 0
+    assert [replayed._captured for replayed in made] == [{}]
+    monkeypatch.setattr(train_module, "lr_at", lambda *args: float("inf"))
+    with pytest.raises(Diverged):
+        fit("MLP", None)
+    assert [replayed._captured for replayed in made] == [{}, {}]
+    assert made[0]._stream is made[1]._stream
+
+
 def test_a_cpu_leaves_cudnn_alone():
     before = torch.backends.cudnn.deterministic
-    with repeatable(CPU):
+    with deterministic(CPU):
         assert torch.backends.cudnn.deterministic is before
-    with repeatable(GPU):
+    with deterministic(GPU):
         assert torch.backends.cudnn.deterministic is True
     assert torch.backends.cudnn.deterministic is before

@@ -1,4 +1,4 @@
-"""The same bits twice on the same GPU."""
+"""Deterministic algorithms of cuDNN."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import torch
 
 
 @contextlib.contextmanager
-def repeatable(device: torch.device) -> Iterator[None]:
+def deterministic(device: torch.device) -> Iterator[None]:
     """Let cuDNN take deterministic algorithms alone in the block, where `device` is a GPU.
 
     Its fastest ones for the gradient of a convolution's weights add in the order in which threads arrive.
+    Operations of torch that do so too, in adaptive pooling for example, are not changed.
     """
     if device.type != "cuda":
         yield
