@@ -29,6 +29,7 @@ FURTHER = (
 REFERENCES = ("Full", "Full@k", "RS2", "ValOnly", "Random+Val")
 EVERY = (*SELECTIONS, *PAPER, *FURTHER, *REFERENCES)
 TENTHS = (0.01, 0.05, 0.1, 0.3)
+EARLY = "CLD:first=49"  # 30% of 164 epochs
 PAPER_EPOCHS = 164  # of the CIFAR recipe, for proxy and coresets alike
 
 CLEAN = LabelNoise()
@@ -120,7 +121,7 @@ def _noisy(percent: int) -> Grid:
 
 # every recording of CLD, rivals not far below Random at small fractions, and all data for as many steps
 CORE = (
-    *("CLD", "CLD:initial=false", "CLD:record=online", "CLD:record=online,initial=true", "CLD:first=49"),
+    *("CLD", "CLD:initial=false", "CLD:record=online", "CLD:record=online,initial=true", EARLY),
     *("LTC", "Random", "CCS", "D2", "TDDS", "DynUnc", "DUAL", "Moderate", "Herding", "GraphCut"),
     *("Full@k", "Random+Val"),
 )
@@ -188,8 +189,8 @@ GRIDS = {
         ),
         _long("_large", Part(FEW, (0.3,), 3), Part((*FEW, "Full"), (0.5, 0.75), 1)),
         _long("_effects", Part(EFFECTS, (0.01,), 3)),
-        _real("mnist5k", Part(CORE, (0.01, 0.05, 0.1), 10)),
-        _real("letter", Part(CORE, (0.01, 0.05, 0.1), 10)),
+        _real("mnist5k", Part((*EVERY, EARLY), (0.01, 0.05, 0.1), 10)),
+        _real("letter", Part((*EVERY, EARLY), (0.01, 0.05, 0.1), 10)),
         _real("letter_noise10", Part(SELECTIONS, (0.05,), 3), noise=LabelNoise(0.1)),
         _real("letter_noise30", Part(SELECTIONS, (0.05,), 3), noise=LabelNoise(0.3)),
         _real("letter_noise_val", Part(SELECTIONS, (0.05,), 3), noise=LabelNoise(0.0, 0.3)),
