@@ -200,7 +200,7 @@ GRIDS = {
             "fashion_conv",
             "FashionMNIST",
             "ConvNet",
-            (Part((*FEW, "D2", "Herding", "Full@k"), (0.002, 0.01), 3),),
+            (Part((*FEW, "D2", "Herding", "Full@k"), (0.002, 0.01), 5),),
             epochs=PAPER_EPOCHS,
             proxy_epochs=30,  # 164 would take an hour and a half on a core
         ),
