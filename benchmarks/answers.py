@@ -14,7 +14,7 @@ from benchmarks.verdicts import RANDOM, Cell, columns_of, count, mean_difference
 from benchmarks.wording import at, listed, signed
 from deepcore.analysis.critical_difference import RankDifferences
 
-IN_SETTINGS = (CLD, ONLINE, "DUAL", "CCS", "D2")
+IN_SETTINGS = (CLD, ONLINE, "DUAL", "Herding", "CCS", "D2")
 MANY = 5  # methods named in a sentence
 ENOUGH = 3  # data sets for a recommendation
 
@@ -37,11 +37,16 @@ def setting_sentences(head: Head, cells: Sequence[Cell]) -> list[str]:
     """The same in another setting, of one grid, by differences: its seeds are few."""
     lines = []
     for label in IN_SETTINGS:
-        found = {c.fraction: c.difference for c in sorted(of_label(cells, label), key=lambda c: c.fraction)}
+        found = {c.fraction: c for c in sorted(of_label(cells, label), key=lambda c: c.fraction)}
         if found:
-            points = listed([signed(difference) for difference in found.values()])
-            lines.append(f"{label} minus Random at {at(found)}: {points} points.")
+            points = listed([_with_verdict(c) for c in found.values()])
+            lines.append(f"{label} minus Random at {at(found)}, in points: {points}.")
     return [*_power(head), *lines, *_same_steps(cells)]
+
+
+def _with_verdict(cell: Cell) -> str:
+    """+5.4 (above)."""
+    return f"{signed(cell.difference)} ({cell.side})" if cell.side else signed(cell.difference)
 
 
 def _power(head: Head) -> list[str]:
@@ -50,9 +55,10 @@ def _power(head: Head) -> list[str]:
     if not shown:
         return []
     seeds = listed([str(n) for n in sorted({reach.n for c in head.comparisons for reach in c.reach})])
+    span = " to ".join(dict.fromkeys([f"{min(shown):.0f}", f"{max(shown):.0f}"]))
     return [
-        f"{seeds} seeds find differences from Random of {min(shown):.0f} to {max(shown):.0f} points (in 80% "
-        "of experiments, after Holm). Read smaller differences as not decided."
+        f"{seeds} seeds find differences from Random of {span} points (in 80% "
+        "of experiments, after Holm). Where no *above* or *below* stands, nothing is decided."
     ]
 
 

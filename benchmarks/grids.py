@@ -195,7 +195,7 @@ GRIDS = {
         _real("letter_noise30", Part(SELECTIONS, (0.05,), 3), noise=LabelNoise(0.3)),
         _real("letter_noise_val", Part(SELECTIONS, (0.05,), 3), noise=LabelNoise(0.0, 0.3)),
         _real("satellite", Part(EVERY, TENTHS, 10)),
-        _real("spam", Part(CORE, (0.01, 0.05, 0.1), 10)),
+        _real("spam", Part((*EVERY, EARLY), (0.01, 0.05, 0.1), 10)),
         Grid(
             "fashion_conv",
             "FashionMNIST",

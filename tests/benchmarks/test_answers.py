@@ -390,8 +390,10 @@ def test_the_page_takes_the_grids_that_are_there(tmp_path):
     assert list(published.long) == ["Digits", "Letter", "Spam"]  # the long tail is no data set of its own
     assert list(published.settings) == ["fashion_conv", "fashion_tail"]  # nor is another network
     parts = results_tables.long_parts(published)
-    assert "- CLD minus Random at 1%: -2.0 points." in parts["tail"]
-    assert "- CLD minus Random at 0.2 and 1%: -2.0 and -2.0 points." in parts["conv"]
+    assert "- CLD minus Random at 1%, in points: -2.0 (below)." in parts["tail"]
+    assert "- CLD minus Random at 0.2 and 1%, in points: -2.0 (below) and -2.0 (below)." in parts["conv"]
+    assert "- DUAL minus Random at 1%, in points: +3.0 (above)." in parts["tail"]
+    assert "- CCS minus Random at 1%, in points: +0.0." in parts["tail"]
     assert "- 3 seeds find differences from Random of" in parts["conv"]
     assert all("**Accuracy in %" in parts[name] for name in ("tail", "conv"))
     assert "3 data sets (Digits; Letter; Spam), 9 cells" in parts["answer"]
