@@ -22,6 +22,7 @@ COLOURS = {
     ONLINE_INITIAL: "#c06090",
     "DUAL": "#00695c",
     "Herding": "#1f77b4",
+    "FacilityLocation": "#111111",
 }
 MARKERS = "osD^vPX*"
 

@@ -19,7 +19,10 @@ from deepcore.report.text_table import TextTable
 
 NOTHING = "-"
 IN_NOISE = ("CLD", "CLD:record=online", "CCS", "DUAL", "Random")
-IN_COSTS = ("DUAL", "DynUnc", "CCS", "TDDS", "AUM", "Moderate", "Herding", "D2", *FORMS, EARLY, "Random")
+IN_COSTS = (
+    *("FacilityLocation", "Herding", "DUAL", "DynUnc", "CCS", "TDDS", "AUM", "Moderate", "D2"),
+    *(*FORMS, EARLY, "Random"),
+)
 PROTOCOL = (  # effect, method, beside which
     ("no class quotas", "Random:class_balanced=False", "Random"),
     ("no class quotas", "CLD:class_balanced=False", "CLD"),
