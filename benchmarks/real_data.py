@@ -164,7 +164,8 @@ def unpack(package: Path, folder: Path) -> None:
             archive.extractall(folder)
     elif package.suffix == ".tgz":
         with tarfile.open(package) as archive:
-            archive.extractall(folder, filter="data")
+            # Python 3.10 and 3.11 have the filter since 3.10.12 and 3.11.4
+            archive.extractall(folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
     else:
         try:
             subprocess.run(["dpkg-deb", "-x", package, folder], check=True)

