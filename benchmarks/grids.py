@@ -128,6 +128,7 @@ CORE = (
 
 # for trainings that are dear: many rows or a larger network
 FEW = ("CLD", "CLD:record=online", "Random", "CCS", "DUAL")
+LARGER = Part((*FEW, "D2", "Herding", "Full@k"), (0.002, 0.01), 5)  # of Fashion-MNIST, larger networks
 
 # what protocol and variants do
 EFFECTS = (
@@ -202,7 +203,7 @@ GRIDS = {
             "fashion_conv",
             "FashionMNIST",
             "ConvNet",
-            (Part((*FEW, "D2", "Herding", "Full@k"), (0.002, 0.01), 5),),
+            (LARGER,),
             epochs=PAPER_EPOCHS,
             proxy_epochs=30,  # 164 would take an hour and a half on a core
         ),
@@ -210,9 +211,9 @@ GRIDS = {
             "fashion_resnet",
             "FashionMNIST",
             "ResNet18",
-            (Part((*FEW, "D2", "Herding", "Full@k"), (0.002, 0.01), 5),),
+            (LARGER,),
             epochs=PAPER_EPOCHS,
-            proxy_epochs=30,  # as fashion_conv, which differs in the network alone
+            proxy_epochs=30,  # as fashion_conv
             precision="bf16",
         ),
         Grid(

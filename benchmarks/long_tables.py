@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
+from benchmarks.grids import EARLY
 from benchmarks.in_rows import FORMS, beside, costs_at
 from benchmarks.published import Head, Published
 from benchmarks.score_study import Finding
-from benchmarks.verdicts import EARLY, Cell, count, mean_difference, of_label
+from benchmarks.verdicts import Cell, count, mean_difference, of_label
 from benchmarks.wording import at, signed
 from deepcore.analysis.stats import Paired, paired_difference
 from deepcore.report.accuracy_tables import SIGNS

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from benchmarks.coverage import Place, places
 from benchmarks.coverage_figure import coverage_figure, coverage_values
 from benchmarks.forest_figure import forest_figure, forest_values
+from benchmarks.grids import EARLY
 from benchmarks.in_rows import CLD, ONLINE, costs_at
 from benchmarks.length_figure import length_figure, length_values
 from benchmarks.matrix_figure import matrix_figure, matrix_values
@@ -40,7 +41,7 @@ STYLES = {  # of the curves: colour, marker
     "Random": ("#111111", "o"),
 }
 COST_LABELS = (
-    *(CLD, ONLINE, "CLD:first=49"),
+    *(CLD, ONLINE, EARLY),
     *("DUAL", "DynUnc", "AUM", "CCS", "D2", "EL2N", "TDDS", "Forgetting"),
 )
 SHIFTED = {"Random": 0.45, "TDDS": -0.45}  # names off the dotted line, points

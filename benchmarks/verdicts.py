@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from benchmarks.grids import EARLY
 from benchmarks.in_rows import FORMS
 from benchmarks.published import Head
 
 RANDOM = "Random"
-EARLY = "CLD:first=49"  # 30% of 164 epochs
 IN_CELLS = (*FORMS, EARLY)
 
 

@@ -1,5 +1,5 @@
 """Replayed steps without a GPU: which trainings have them, and that a stand-in of CUDA's graphs, which runs
-the recorded step again, gives what the steps one by one give. Real graphs are in test_on_a_gpu.py."""
+the captured step again, gives what the steps one by one give. Real graphs are in test_on_a_gpu.py."""
 
 from __future__ import annotations
 
