@@ -10,11 +10,16 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.in_rows import CLD, ONLINE, costs_at
 from benchmarks.published import Head
-from benchmarks.verdicts import RANDOM, Cell, columns_of, count, mean_difference, of_label, ordered
+from benchmarks.verdicts import RANDOM, Cell, columns_of, count, mean_difference, most_run, of_label
 from benchmarks.wording import at, listed, signed
 from deepcore.analysis.critical_difference import RankDifferences
 
 IN_SETTINGS = (CLD, ONLINE, "DUAL", "Herding", "CCS", "D2")
+REFERENCES = {
+    "Full@k": "All data for as many steps (Full@k) have",
+    "RS2": "A new random subset of the same size in every epoch (RS2) has",
+    "Random+Val": "A random coreset with the validation rows added (Random+Val) has",
+}
 MANY = 5  # methods named in a sentence
 ENOUGH = 3  # data sets for a recommendation
 
@@ -25,11 +30,11 @@ def answer_sentences(cells: Sequence[Cell]) -> list[str]:
     columns = columns_of(chosen)
     return [
         where(chosen),
-        *_more_often(chosen, columns),
+        *_more_often(chosen),
         _without_winner(chosen, columns),
         tally(chosen, CLD, "CLD as published"),
         tally(chosen, ONLINE, "CLD on losses from the training batches (`record=online`)"),
-        *_same_steps(cells),
+        *_beside_references(cells),
     ]
 
 
@@ -41,7 +46,7 @@ def setting_sentences(head: Head, cells: Sequence[Cell]) -> list[str]:
         if found:
             points = listed([_with_verdict(c) for c in found.values()])
             lines.append(f"{label} minus Random at {at(found)}, in points: {points}.")
-    return [*_power(head), *lines, *_same_steps(cells)]
+    return [*_power(head), *lines, *_beside_references(cells)]
 
 
 def _with_verdict(cell: Cell) -> str:
@@ -67,7 +72,7 @@ def highlights(cells: Sequence[Cell]) -> list[str]:
     chosen = [c for c in cells if c.is_selection]
     return [
         where(chosen),
-        *_more_often(chosen, columns_of(chosen)),
+        *_more_often(chosen),
         tally(chosen, CLD, "CLD as published"),
     ]
 
@@ -96,15 +101,14 @@ def tally(cells: Sequence[Cell], label: str, name: str) -> str:
     )
 
 
-def _more_often(cells: Sequence[Cell], columns: Sequence[tuple[str, float]]) -> list[str]:
-    """The methods that are more often on one side of Random than on the other, of those that have rows in at
-    least half of the cells; of CLD the published form alone."""
-    labels = [m for m in ordered(cells) if 2 * len(of_label(cells, m)) >= len(columns)]
-    labels = [m for m in labels if m == CLD or not m.startswith("CLD:")]
+def _more_often(cells: Sequence[Cell]) -> list[str]:
+    """The methods of `most_run` that are more often on one side of Random than on the other. They have rows
+    in different numbers of cells, so shares order them, not counts."""
+    labels = most_run(cells)
     sides = {m: (count(of_label(cells, m), "above"), count(of_label(cells, m), "below")) for m in labels}
-    lead = {m: above - below for m, (above, below) in sides.items()}
+    lead = {m: (above - below) / len(of_label(cells, m)) for m, (above, below) in sides.items()}
     up = sorted((m for m in labels if lead[m] > 0), key=lambda m: -lead[m])
-    down = sorted((m for m in labels if lead[m] < 0), key=lambda m: (lead[m], -sides[m][1]))
+    down = [m for m in labels if lead[m] < 0]
     named = "; ".join(_standing(of_label(cells, m)) for m in _to_the_tie(up, lead))
     more = len(up) - len(_to_the_tie(up, lead))
     others = f"; and {number(more, 'other')}" if more else ""
@@ -115,11 +119,12 @@ def _more_often(cells: Sequence[Cell], columns: Sequence[tuple[str, float]]) -> 
     )
     if not down:
         return [first, "No method is more often below Random than above."]
-    worst = listed([f"{m} ({sides[m][1]} of {len(of_label(cells, m))})" for m in _to_the_tie(down, lead)])
+    shares = [sides[m][1] / len(of_label(cells, m)) for m in down]
     return [
         first,
-        f"{len(down)} of the {len(labels)} selections with rows in half of the cells (of CLD, the published "
-        f"form) are more often below Random than above; most often {worst}.",
+        f"{len(down)} of the {len(labels)} selections with rows in at least half of the cells (of CLD, the "
+        f"published form) are more often below Random than above: below in {min(shares):.0%} to "
+        f"{max(shares):.0%} of their cells.",
     ]
 
 
@@ -153,22 +158,20 @@ def _without_winner(cells: Sequence[Cell], columns: Sequence[tuple[str, float]])
     return f"In {len(none)} of {len(columns)} cells no method is above Random: {named}."
 
 
-def _same_steps(cells: Sequence[Cell]) -> list[str]:
-    """All data for as many steps, beside the best selection of each cell."""
-    full = {(c.title, c.fraction): c.difference for c in cells if c.label == "Full@k"}
+def _beside_references(cells: Sequence[Cell]) -> list[str]:
+    """What is no selection, beside the best selection of each cell."""
     best: dict[tuple[str, float], float] = {}
     for c in cells:
         if c.is_selection:
             best[c.title, c.fraction] = max(best.get((c.title, c.fraction), 0.0), c.difference)  # 0 is Random
-    both = [place for place in full if place in best]
-    if not both:
-        return []
-    higher = sum(full[place] > best[place] for place in both)
-    return [
-        "All data for as many steps (Full@k) have a higher mean than every coreset in "
-        f"{higher} of {len(both)} cells. Their batches are full; a coreset of fewer rows than a batch makes "
-        "smaller steps."
-    ]
+    lines = []
+    for label, what in REFERENCES.items():
+        of = {(c.title, c.fraction): c.difference for c in of_label(cells, label)}
+        both = [place for place in of if place in best]
+        if both:
+            higher = sum(of[place] > best[place] for place in both)
+            lines.append(f"{what} a higher mean than every coreset in {higher} of {len(both)} cells.")
+    return lines
 
 
 def cost_sentences(title: str, head: Head, fraction: float) -> list[str]:
@@ -193,10 +196,17 @@ def rank_sentence(found: RankDifferences) -> str:
     near = sum(rank - ranks[best] < found.critical for rank in ranks.values()) - 1
     apart = "is told apart from it" if random - ranks[best] >= found.critical else "is not told apart from it"
     random_too = "" if best == RANDOM else f" Random's rank is {random:.1f} and {apart}."
+    tested = found.ranks
+    friedman = (
+        f" Friedman's test: chi-squared {tested.statistic:.1f}, {len(ranks) - 1} degrees of freedom, "
+        f"{'p < 0.001' if tested.p < 0.001 else f'p = {tested.p:.3f}'}."
+        if tested.p is not None
+        else ""
+    )
     return (
-        f"Over {found.ranks.n} data sets {best} has the best average rank, {ranks[best]:.1f} among "
+        f"Over {tested.n} data sets {best} has the best average rank, {ranks[best]:.1f} among "
         f"{len(ranks)} selections; {number(near, 'other')} cannot be told apart from it (critical "
-        f"difference {found.critical:.1f}).{random_too}"
+        f"difference {found.critical:.1f}).{random_too}{friedman}"
     )
 
 

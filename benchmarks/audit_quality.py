@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import csv
 import dataclasses
+import io
 import sys
 import tempfile
 import warnings
@@ -35,8 +36,10 @@ sys.path.insert(0, str(ROOT))  # runs from a clone without installation
 import methods
 from benchmarks.audit_tables import RESULTS, read
 from deepcore.cli.audit import audit
+from deepcore.common.files import write_bytes
 from deepcore.common.meter import Meter
 from deepcore.common.seeding import key, stream
+from deepcore.common.shares import rows_of_share
 from deepcore.data import LabeledData, load, make_split
 from deepcore.data.label_noise import Relabelled
 from deepcore.data.memory import from_arrays
@@ -116,7 +119,7 @@ def flipped(data: LabeledData, rate: float, kind: str, seed: int) -> tuple[Label
     """The data with flipped labels, and which rows they are."""
     rng = stream(seed, "audit_quality", kind)
     labels = data.train.labels.copy()
-    at = rng.permutation(len(labels))[: int(rate * len(labels) + 0.5)]
+    at = rng.permutation(len(labels))[: rows_of_share(rate, len(labels))]
     shift = 1 if kind == "neighbour" else rng.integers(1, data.num_classes, len(at))
     labels[at] = (labels[at] + shift) % data.num_classes
     noisy = dataclasses.replace(data, train=Relabelled(data.train, labels), fingerprint="flipped")
@@ -215,10 +218,11 @@ def keep(rows: list[dict[str, object]]) -> None:
     texts = [{name: _text(row.get(name)) for name in FIELDS} for row in rows]
     new = {tuple(row[name] for name in identity) for row in texts}
     held = [row for row in read(RESULTS) if tuple(row[name] for name in identity) not in new]
-    with open(RESULTS, "w", newline="", encoding="utf-8") as handle:
-        writer = csv.DictWriter(handle, FIELDS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(held + texts)
+    handle = io.StringIO(newline="")
+    writer = csv.DictWriter(handle, FIELDS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(held + texts)
+    write_bytes(RESULTS, handle.getvalue().encode())
 
 
 def _text(value: object) -> str:

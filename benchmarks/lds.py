@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 import torch
 
+from benchmarks import trak
 from benchmarks.attributors import (
     CLD,
     COLOURS,
@@ -124,7 +125,12 @@ def attributions_of(setting: Setting, queries: np.ndarray) -> dict[str, np.ndarr
             rng=stream(0, "random attribution"),
         )
 
-    of = {"net": size.nets[0], "recipe": dataclasses.asdict(size.recipe), "models": size.models}
+    of = {
+        "net": size.nets[0],
+        "recipe": dataclasses.asdict(size.recipe),
+        "models": size.models,
+        "trak": trak.installed(),
+    }
     return kept_arrays(setting, "attributions", {**of, "queries": len(queries)}, work)
 
 

@@ -10,7 +10,7 @@ from benchmarks.in_rows import FORMS, beside, costs_at
 from benchmarks.published import Head, Published
 from benchmarks.score_study import Finding
 from benchmarks.verdicts import Cell, count, mean_difference, of_label
-from benchmarks.wording import at, signed
+from benchmarks.wording import at, interval, signed
 from deepcore.analysis.stats import Paired, paired_difference
 from deepcore.report.accuracy_tables import SIGNS
 from deepcore.report.cells import REFERENCE, percent
@@ -19,6 +19,7 @@ from deepcore.report.power_report import power_table
 from deepcore.report.text_table import TextTable
 
 NOTHING = "-"
+LEGEND = f"{SIGNS['above']} above Random, {SIGNS['below']} below"
 IN_NOISE = ("CLD", "CLD:record=online", "CCS", "DUAL", "Random")
 IN_COSTS = (
     *("FacilityLocation", "Herding", "DUAL", "DynUnc", "CCS", "TDDS", "AUM", "Moderate", "D2"),
@@ -82,7 +83,8 @@ def long_costs_table(title: str, head: Head, fraction: float) -> TextTable:
         sign = f"{SIGNS[entry.beside_random]} " if entry.beside_random else ""
         lines.append((label, f"{100 * cost.share:.0f}", f"{sign}{entry.accuracy.mean:.2f}", pays))
     headers = ("method", "cost, % of training on all data", "accuracy, %", "trainings until it pays")
-    return TextTable(f"A {percent(fraction)} coreset of {title}, proxy included", headers, tuple(lines))
+    caption = f"A {percent(fraction)} coreset of {title}, proxy included; {LEGEND}"
+    return TextTable(caption, headers, tuple(lines))
 
 
 def long_noise_table(heads: Mapping[str, Head]) -> TextTable:
@@ -102,7 +104,7 @@ def long_noise_table(heads: Mapping[str, Head]) -> TextTable:
     lines = tuple((m, *(value(m) for _, value in columns)) for m in labels)
     seeds = sorted({e.accuracy.n for h in heads.values() for c in h.comparisons for e in c.entries})
     span = "-".join(str(n) for n in dict.fromkeys((seeds[0], seeds[-1])))
-    title = f"Flipped labels at full length, {percent(fraction)} kept, {span} seeds"
+    title = f"Flipped labels at full length, {percent(fraction)} kept, {span} seeds; {LEGEND}"
     return TextTable(title, ("method", *(header for header, _ in columns)), lines)
 
 
@@ -145,7 +147,7 @@ def _change(clean: Head, noisy: Head, label: str, fraction: float) -> str:
         for name, head in (("noisy", noisy), ("clean", clean))
     }
     pair = paired_difference(of, "noisy", "clean")
-    return "" if pair.difference is None else f"{label} {_interval(pair)}"
+    return "" if pair.difference is None else f"{label} {interval(pair)}"
 
 
 def effects_table(published: Published) -> TextTable:
@@ -157,7 +159,7 @@ def effects_table(published: Published) -> TextTable:
                 "best test epoch, not the last",
                 m,
                 m,
-                *(_interval(_curves(curves, m, f, "best", "last")) for f in head.fractions),
+                *(interval(_curves(curves, m, f, "best", "last")) for f in head.fractions),
             )
             for m in ("Random", "CLD")
         ]
@@ -165,10 +167,10 @@ def effects_table(published: Published) -> TextTable:
         else []
     )
     for effect, label, base in PROTOCOL:
-        pairs = [_interval(beside(head, label, base, f)) for f in head.fractions]
+        pairs = [interval(beside(head, label, base, f)) for f in head.fractions]
         lines.append((effect, label + (REFERENCE if label == "Random+Val" else ""), base, *pairs))
     if curves:
-        shift = [_interval(_curves(curves, "CLD", f, "shifted", "last")) for f in head.fractions]
+        shift = [interval(_curves(curves, "CLD", f, "shifted", "last")) for f in head.fractions]
         lines.append(("ids read as rows of unsorted data", "CLD", "CLD", *shift))
     n = max(e.accuracy.n for c in head.comparisons for e in c.entries)
     title = f"What protocol does on Fashion-MNIST, MLP, in points: mean and 95% interval, {n} seeds"
@@ -184,10 +186,3 @@ def _curves(curves: Sequence[Finding], method: str, fraction: float, measure: st
         for name in (measure, base)
     }
     return paired_difference(found, measure, base)
-
-
-def _interval(pair: Paired) -> str:
-    if pair.difference is None:
-        return NOTHING
-    interval = f" [{signed(pair.low)}, {signed(pair.high)}]" if pair.low is not None else ""
-    return f"{signed(pair.difference)}{interval}"

@@ -135,15 +135,20 @@ def chosen(method: CoresetMethod, run: ProxyRun, fraction: float, *, seed: int) 
 
 
 def accuracy_of(setting: Setting, data: LabeledData, rows: np.ndarray, *, seed: int) -> float:
-    """Test accuracy, in percent, of the first network trained on these rows by the size's recipe."""
+    """Test accuracy, in percent, of the first network trained on these rows by the size's recipe.
+
+    Its checkpoint is named by all of these, so that no other training goes on from it.
+    """
+    net, recipe, rows = setting.size.nets[0], setting.size.recipe, np.sort(rows)
+    identity = fingerprint(net, dataclasses.asdict(recipe), data.fingerprint, rows.tolist(), seed)
     target = train_target(
-        setting.size.nets[0],
+        net,
         data,
-        TrainingSet(np.sort(rows), len(rows)),
-        setting.size.recipe,
+        TrainingSet(rows, len(rows)),
+        recipe,
         seed=seed,
         device=setting.device,
-        checkpoint=setting.folder / "target.pt",
+        checkpoint=setting.folder / f"target-{identity}.pt",
         progress=setting.progress,
         note=lambda line: None,
         compiled=False,

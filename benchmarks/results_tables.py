@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -22,6 +23,7 @@ from benchmarks import (
     coverage,
     findings,
     long_tables,
+    over_data_sets,
     paper_check,
     repeats,
     short_tables,
@@ -32,7 +34,7 @@ from benchmarks.length_figure import length_sentences
 from benchmarks.published import Head, Published, title_of
 from benchmarks.result_figures import FIGURES, Drawing, places_of, ranks_of
 from benchmarks.study_tables import flipped_table, scores_table
-from benchmarks.verdicts import cells_of
+from benchmarks.verdicts import Cell, cells_of
 from benchmarks.wording import bullets
 from deepcore.analysis.comparison import rank_table
 from deepcore.analysis.measured_costs import measured_costs
@@ -54,7 +56,7 @@ FOLDER = HERE / "figures"
 DOCS = HERE.parent / "docs"
 COMMAND = "python benchmarks/results_tables.py"
 COSTS_OF = "Fashion-MNIST"  # where there are such rows
-FEW_DATA_SETS = "Ranks need three data sets at full length; so far there are fewer."
+FEW_DATA_SETS = "This needs three data sets at full length; so far there are fewer."
 
 
 def texts(published: Published) -> dict[Path, str]:
@@ -111,13 +113,19 @@ def long_parts(published: Published) -> dict[str, str]:
     return {
         "answer": bullets(answers.answer_sentences(cells)),
         "ranks": rank_part(answers.rank_sentence(ranks)) if ranks else FEW_DATA_SETS,
+        "data_sets": data_sets_part(cells),
         "length": length_part(published),
         "tail": setting_part(published, "fashion_tail"),
         "conv": setting_part(published, "fashion_conv"),
         "resnet": setting_part(published, "fashion_resnet"),
         "recording": bullets(what_to_record.recording_sentences(heads, cells)),
         "recordings": long_tables.forms_over_data(cells).render("md"),
-        "recommendation": bullets(what_to_record.recommendation(heads, cells)),
+        "recommendation": bullets(
+            [
+                *what_to_record.recommendation(heads, cells),
+                *(what_to_record.in_flipped_labels(noise, best) if best else ()),
+            ]
+        ),
         "repeats": repeats.repeats_table(repeated).render("md")
         if repeated
         else lacking("letter", "score_study.py"),
@@ -167,6 +175,15 @@ def rank_part(sentence: str) -> str:
     """The sentence on ranks, and the diagram."""
     alt = "Critical-difference diagram: average ranks of the selections over data sets"
     return f"{sentence}\n\n![{alt}](../benchmarks/figures/ranks.png)"
+
+
+def data_sets_part(cells: Sequence[Cell]) -> str:
+    """Each method over data sets, on the cells that all have."""
+    found = over_data_sets.shared(cells)
+    if not over_data_sets.enough(found):
+        return FEW_DATA_SETS
+    table = over_data_sets.data_sets_table(found).render("md")
+    return f"{bullets(over_data_sets.data_sets_sentences(found))}\n\n{table}"
 
 
 def length_part(published: Published) -> str:

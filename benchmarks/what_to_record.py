@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from benchmarks.answers import ENOUGH, number
 from benchmarks.in_rows import CLD, FORMS, NO_INITIAL, ONLINE, ONLINE_INITIAL, beside
 from benchmarks.published import Head
-from benchmarks.verdicts import Cell, columns_of, count, mean_difference, of_label
-from benchmarks.wording import listed
+from benchmarks.verdicts import RANDOM, Cell, columns_of, count, mean_difference, of_label
+from benchmarks.wording import at, listed
 from deepcore.analysis.stats import holm
 from deepcore.proxy.signals import Signal
+from deepcore.report.noise_report import noise_table
 from deepcore.selection.method import CoresetMethod
 from methods import METHODS
 
@@ -80,7 +81,8 @@ def recommendation(heads: Mapping[str, Head], cells: Sequence[Cell]) -> list[str
     return [
         *_for_cld(heads, [c for c in cells if c.is_selection]),
         "For the other methods, record the logits of each row in its own training batch, in every epoch. It "
-        f"costs no pass. {listed(online)} read nothing else.",
+        f"costs no pass. {listed(online)} read nothing else. (`LossRecorder` computes no KL_STEP, which TDDS "
+        "reads.)",
         f"As published, {listed(passes)} need a pass over all rows after each epoch.",
         "Record every epoch. You can choose later which epochs a method reads.",
     ]
@@ -101,6 +103,24 @@ def _for_cld(heads: Mapping[str, Head], cells: Sequence[Cell]) -> list[str]:
         none = "" if better else " No form of CLD is more often above Random than below."
         return [f"If you use CLD, record {RECORD[best]}: `{best}`.{none}"]
     return [f"For CLD, no recording is shown to be better than every other. `{best}` has the highest mean."]
+
+
+def in_flipped_labels(noise: Mapping[str, Head], label: str) -> list[str]:
+    """Whether a method leaves out flipped candidates, at the smallest fraction of each grid of them."""
+    found: dict[float, dict[str, float]] = {}
+    for head in noise.values():
+        if rate := head.rows[0].label_noise["train"]:
+            records = [r for r in noise_table(head.rows).records if r["fraction"] == min(head.fractions)]
+            found[rate] = {r["method"]: r["flipped_kept"] for r in records}
+    found = {rate: kept for rate, kept in found.items() if {label, RANDOM} <= kept.keys()}
+    if not found:
+        return []
+    ours, random = (listed([f"{kept[m]:.1f}" for kept in found.values()]) for m in (label, RANDOM))
+    as_many = any(kept[label] > kept[RANDOM] / 2 for kept in found.values())
+    return [
+        f"With {at(found)} of the labels flipped, {ours}% of the rows that `{label}` keeps are flipped, of "
+        f"random ones {random}%{'. Do not use it to leave out wrong labels' if as_many else ''}."
+    ]
 
 
 def reads_epochs(method: CoresetMethod) -> bool:

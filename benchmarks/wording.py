@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from deepcore.analysis.stats import Paired
+
 
 def claim(holds: bool, sentence: str) -> str:
     """The sentence; ValueError when the rows do not support it."""
@@ -21,6 +23,14 @@ def listed(items: Iterable[str]) -> str:
 def signed(value: float, decimals: int = 1) -> str:
     """With its sign; no minus before zero."""
     return f"{round(value, decimals) + 0.0:+.{decimals}f}"
+
+
+def interval(pair: Paired) -> str:
+    """A difference with its interval, where it has one; "-" without a difference."""
+    if pair.difference is None:
+        return "-"
+    span = f" [{signed(pair.low)}, {signed(pair.high)}]" if pair.low is not None else ""
+    return f"{signed(pair.difference)}{span}"
 
 
 def at(fractions: Iterable[float]) -> str:
