@@ -64,6 +64,8 @@ class CCS(ScoreMethod):
             "the top edge is max + 1e-4 |max| and the last stratum closed: the authors' max * 1.0001 loses "
             "rows when max <= 0",
             "beta is interpolated between the paper's CIFAR-10 fractions, for any data",
+            "a quota below the number of strata takes one row from each of the fullest strata and none from "
+            "the others; the paper's budgets over the whole pool are larger",
             "a budget larger than what the cut leaves is filled with the best of those cut",
         ),
         family="score",

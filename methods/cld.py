@@ -34,7 +34,7 @@ class CLD(ScoreMethod):
     it scores 0.0, and a warning counts it. Memory beyond the run: 80 * batch + 9 * N bytes; the trajectories
     are read once. `CLDStream` (deepcore.scoring.one_pass) is the same without stored trajectories.
 
-    Deviations: none from the paper in the defaults. The authors' code drops checkpoint 0: `initial=False`.
+    Deviations: the score of what does not vary. The authors' code drops checkpoint 0: `initial=False`.
 
     Attributes:
         initial: begin at the untrained network, checkpoint 0, as the definition does. None: yes for

@@ -60,6 +60,8 @@ class CRAIG(GreedyMethod):
             "gradients with respect to the last layer's weights and bias; the paper's are by its input",
             "the exact greedy; the paper allows a stochastic one",
             "weights sum to the rows of the class; DeepCore's are one too high each",
+            "at the last checkpoint of a proxy that fits its rows, most gradients are near 0, and one pick "
+            "can stand for most of its class; the paper's anchors run along the training",
         ),
     )
 

@@ -83,7 +83,7 @@ class D2(CoresetMethod):
     facts: ClassVar[Facts] = Facts(
         code="adymaharana/d2pruning",
         rule="x = s + sum of exp(-d) s over kappa nearest; take the largest x, lower its neighbours, repeat",
-        balance="graph, cut and quota inside each class, the authors' CIFAR setting; "
+        balance="graph and quota inside each class, the authors' CIFAR setting, and the cut too; "
         "`graph=global,class_balanced=false` is their ImageNet one",
         anchor="tests/methods/test_d2.py::test_by_hand",
         deviations=(
@@ -92,6 +92,9 @@ class D2(CoresetMethod):
             "one",
             "a class no larger than kappa keeps its quota; the authors take it whole",
             "gamma=0.1 for all data and fractions, where the paper tunes it",
+            "beta is that of CCS; the paper tunes it, and its authors cut over the whole pool",
+            "without the floor of the dense path, rows that were never forgotten, and whose neighbours were "
+            "not, are equal: the lower row id decides, and a note says for how many",
         ),
         family="diversity",
     )
@@ -141,16 +144,22 @@ class D2(CoresetMethod):
         kept, cut = method.cut(run, group)
         graph = method.build_graph(run, kept)
         values, weights = method.messages(method.difficulties(run)[kept], graph)
-        picks = kept[pick_and_pass_back(values, graph, weights, group[kept], quotas)]
+        nodes, tied = pick_and_pass_back(values, graph, weights, group[kept], quotas)
+        picks = kept[nodes]
         short = quotas - np.bincount(group[picks], minlength=len(quotas))
         back = [cut[group[cut] == g][: short[g]] for g in np.flatnonzero(short)]
-        notes = ()
-        if back:
-            notes = (
-                f"{short.sum()} of {budget.k} picks had been cut (beta={method.beta}) and came back to fill "
-                "the budget",
+        notes = []
+        if tied:
+            notes.append(
+                f"{tied} of {budget.k} picks ({tied / budget.k:.1%}) had an equal when they were picked: the "
+                "lower row id decided"
             )
-        return Selection(run.ids[np.concatenate([picks, *back])], notes=notes)
+        if back:
+            notes.append(
+                f"{short.sum()} of {budget.k} picks had been cut (beta={method.beta}) and came back to fill "
+                "the budget"
+            )
+        return Selection(run.ids[np.concatenate([picks, *back])], notes=tuple(notes))
 
     def cut(self, run: ProxyRun, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Positions that stay, by id, and those set aside in each group, of a group the highest AUM first."""

@@ -55,8 +55,7 @@ class DUAL(SlidingWindow):
         balance="weights over the whole pool, draws in each class's quota; the paper: draws over the pool",
         anchor="tests/methods/test_dual.py::test_two_windows_by_hand",
         deviations=(
-            "the paper's definition: the authors' repository read one epoch of q, swapped mask and score, "
-            "and was off by one",
+            "the paper's definition, not the authors' repository, whose commands pass the mask as the score",
             "m is clipped to [1e-6, 1 - 1e-6] where the density has poles; fewer than k positive weights are "
             "filled by score",
             "c_d = 4 (the authors' CIFAR-100 value) for all data",

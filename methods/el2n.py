@@ -53,6 +53,8 @@ class EL2N(ScoreMethod):
         deviations=(
             "one proxy where the paper averages ten (`repeats=10`)",
             "the mean over the first ten epochs is CCS's reading; the paper takes one epoch (`at`)",
+            "read in the training batches; the authors score saved checkpoints in a pass without "
+            "augmentation (`record=post_epoch`)",
         ),
         family="score",
     )

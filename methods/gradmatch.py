@@ -63,6 +63,8 @@ class GradMatch(GreedyMethod):
             "non-negative least squares to the normal equations, the same where no weight is 0",
             "rows of weight 0 are replaced by residual; CORDS fills up at random, DeepCore keeps fewer rows",
             "lam also holds for the first pick; DeepCore ignores its own `lam`",
+            "lam=1 is DeepCore's default; CORDS' CIFAR-10 configuration has 0.5. It is not scaled: where "
+            "squared gradients are far below it, the picks are those of the largest product with the mean",
         ),
     )
 

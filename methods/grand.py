@@ -35,6 +35,8 @@ class GraNd(EL2N):
         deviations=(
             "the gradient of the last layer alone; the paper takes that of all weights",
             "epochs 1..10 of one proxy; the paper averages ten networks, also at initialisation",
+            "read in the training batches; the authors score saved checkpoints in a pass without "
+            "augmentation (`record=post_epoch`)",
         ),
         family="gradient",
     )

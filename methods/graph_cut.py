@@ -33,7 +33,7 @@ class GraphCut(GreedyMethod):
     largest class (all N without class balance) (`memory`). Time: at most 2 n k C (D + 1) FLOPs.
 
     Attributes:
-        lam: weight of being similar to all; 2 in the CLD paper's comparison. Below 2 the objective is not
+        lam: weight of being similar to all; the CLD paper asks for at least 2. Below 2 the objective is not
             monotone, and small values pick rows unlike each other whatever the others are.
         device: where it is computed, as torch names it; None for the run's (`--gpu`).
     """
@@ -51,6 +51,8 @@ class GraphCut(GreedyMethod):
         deviations=(
             "the gain has no term for the pick itself, K_jj, as in DeepCore: the same for all rows but those "
             "without a gradient",
+            "K is of last-layer gradients, as in DeepCore; the CLD paper's is of features",
+            "lam=2, the least that the CLD paper allows; DeepCore's default is 1",
             "exact greedy; DeepCore's lazy one does not end once gains are negative",
         ),
     )

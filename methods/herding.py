@@ -25,8 +25,8 @@ class Herding(GreedyMethod):
 
         w_t = (t + 1) mu - sum of the picked h,       pick = argmin over the unpicked i of ||w_t - h_i||,
 
-    ties to the lowest row id: after the pick the mean of the picks is as near to mu as one row can bring it.
-    Rows that are all equal are picked by id. No randomness.
+    as in iCaRL (Rebuffi et al. 2017); ties to the lowest row id. After the pick the mean of the picks is as
+    near to mu as one row can bring it. Rows that are all equal are picked by id. No randomness.
 
     Memory: 32 n D bytes, n the largest class (all N without class balance) (`memory`). Time: 2 n k D FLOPs.
 
@@ -43,7 +43,9 @@ class Herding(GreedyMethod):
         balance="each class for itself, around its own mean; unbalanced: around the mean of the pool",
         anchor="tests/methods/test_greedy_methods.py::test_herding_by_hand",
         deviations=(
-            "the nearest row to w_t, as defined; DeepCore takes the farthest",
+            "the row nearest to w_t, as the exemplars of iCaRL (Rebuffi et al. 2017); Welling and Chen et "
+            "al. take the largest inner product with w_t, the same for features of equal length alone; "
+            "DeepCore takes the farthest",
             "over features as they are; kernel herding allows any kernel",
         ),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -110,6 +110,14 @@ class InfoMax(CoresetMethod):
         """That of the score."""
         return self._scorer().mode
 
+    def resolve(self, fraction: float) -> InfoMax:
+        """With the score's fields set for the fraction kept, where they depend on it."""
+        scorer = self._scorer()
+        if scorer.resolve(fraction) == scorer:
+            return self
+        fields = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        return _AtFraction(**fields, fraction=fraction)
+
     def rows_read(self, epochs: int) -> tuple[range, ...]:
         """Those of the score."""
         return self._scorer().rows_read(epochs)
@@ -163,3 +171,25 @@ class InfoMax(CoresetMethod):
 
     def _scorer(self) -> ScoreMethod:
         return dataclasses.replace(_SCORES[self.of], record=self.record)
+
+
+@dataclass(frozen=True)
+class _AtFraction(InfoMax):
+    """InfoMax with a score whose fields depend on the fraction kept (TDDS). Rows and files hold that fraction
+    in a field of their own, so that it is neither in the specification nor in the label.
+
+    Attributes:
+        fraction: kept, in (0, 1].
+    """
+
+    fraction: float = 1.0
+
+    def spec(self) -> dict[str, Any]:
+        """That of the method for all fractions."""
+        return {name: value for name, value in super().spec().items() if name != "fraction"}
+
+    def _named(self, without: frozenset[str]) -> str:
+        return super()._named(without | {"fraction"})
+
+    def _scorer(self) -> ScoreMethod:
+        return super()._scorer().resolve(self.fraction)

@@ -61,6 +61,9 @@ class S2L(CoresetMethod):
             "at most one cluster for five rows: the paper's 100 clusters are of 262,000 rows",
             "scikit-learn's k-means from one start; the authors use faiss",
             "the proxy of this benchmark is the small model",
+            "a quota below the number of clusters takes one row from each of the largest and none from the "
+            "others: before, a cluster's share rounds down to 0",
+            "clusters of one and two rows are drawn from like others; the authors' code takes them last",
         ),
         family="trajectory",
     )

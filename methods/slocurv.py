@@ -53,6 +53,8 @@ class SloCurv(ScoreMethod):
             "all samples share the R directions, as in the CLD paper's storage formula; public code draws "
             "them anew for each batch",
             "one checkpoint, the last",
+            "the network runs in float32: the lowest curvatures are differences of nearly equal gradients, "
+            "and rounding decides among them",
         ),
         family="gradient",
         passes="N (probes + 1) forward and backward",

@@ -6,6 +6,7 @@ A graph of n nodes is three arrays, n + 1 + 2 E numbers for E edges; nothing is 
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -95,7 +96,7 @@ def pass_forward(values: np.ndarray, graph: Graph, weights: np.ndarray, *, own: 
 
 def pick_and_pass_back(
     values: np.ndarray, graph: Graph, weights: np.ndarray, groups: np.ndarray, quotas: np.ndarray
-) -> np.ndarray:
+) -> tuple[np.ndarray, int]:
     """Take the node of the largest value, subtract weight_ij times its value from each neighbour j, repeat.
 
     Equal to an argmax over all nodes that may be taken (ties: the lowest node), by a heap in which a changed
@@ -109,7 +110,8 @@ def pick_and_pass_back(
             fewer); nodes of a group that has its quota are passed over.
 
     Returns:
-        Nodes in the order of picking.
+        Nodes in the order of picking, and how many of them had an equal in their group when they were
+        picked.
     """
     current = np.asarray(values, dtype=np.float64).tolist()
     heap = [(-value, node) for node, value in enumerate(current)]
@@ -117,8 +119,9 @@ def pick_and_pass_back(
     open_ = [True] * len(current)
     group_of, left = groups.tolist(), quotas.tolist()
     starts = graph.starts.tolist()
+    alike = Counter(zip(group_of, current, strict=True))  # open nodes of a group by their value
     picks: list[int] = []
-    k = int(quotas.sum())
+    k, tied = int(quotas.sum()), 0
     while heap and len(picks) < k:
         negative, node = heapq.heappop(heap)
         value = current[node]
@@ -129,9 +132,13 @@ def pick_and_pass_back(
             continue
         left[group_of[node]] -= 1
         picks.append(node)
+        alike[group_of[node], value] -= 1
+        tied += alike[group_of[node], value] > 0
         edges = slice(starts[node], starts[node + 1])
         for other, weight in zip(graph.targets[edges].tolist(), weights[edges].tolist(), strict=True):
             if open_[other]:
+                alike[group_of[other], current[other]] -= 1
                 current[other] -= weight * value
+                alike[group_of[other], current[other]] += 1
                 heapq.heappush(heap, (-current[other], other))
-    return np.array(picks, dtype=np.int64)
+    return np.array(picks, dtype=np.int64), tied

@@ -216,6 +216,16 @@ def test_what_was_cut_comes_back_when_the_budget_needs_it():
     assert not set(cut) & set(chosen(run, 0.5, beta=0.3, class_balanced=False).rows)
 
 
+def test_ties_are_said():
+    """Nothing was ever forgotten: every difficulty is 0, and the lowest ids are taken."""
+    run = full_run(labels_of(40))
+    right = np.ones_like(run.trajectory(Signal.MARGIN, "online"))
+    run = dataclasses.replace(run, trajectories={**run.trajectories, ("online", Signal.MARGIN): right})
+    found = chosen(run, 0.5, beta=0.0)
+    assert any("20 of 20 picks (100.0%) had an equal" in note for note in found.notes)
+    assert sorted(found.rows) == sorted(np.sort(run.ids)[:20])
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_equal_features_and_one_row():
     run = with_features(full_run(labels_of(12, 8)), np.ones((20, 3)))

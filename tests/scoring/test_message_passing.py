@@ -22,12 +22,13 @@ def repeated_argmax(values, matrix, groups, quotas):
     x = np.array(values, dtype=float)
     left = np.array(quotas)
     free = np.ones(len(x), dtype=bool)
-    picks = []
+    picks, tied = [], 0
     while True:
         allowed = np.flatnonzero(free & (left[groups] > 0))
         if not len(allowed):
-            return picks
+            return picks, tied
         best = allowed[np.argmax(x[allowed])]
+        tied += np.count_nonzero((x == x[best]) & free & (groups == groups[best])) > 1
         picks.append(best)
         free[best] = False
         left[groups[best]] -= 1
@@ -52,25 +53,26 @@ def problems(draw):
 @settings(max_examples=150, deadline=None)
 def test_heap_equals_repeated_argmax(problem):
     values, graph, weights, groups, quotas = problem
-    picks = pick_and_pass_back(values, graph, weights, groups, quotas)
-    assert picks.tolist() == repeated_argmax(values, dense(graph, weights), groups, quotas)
+    picks, tied = pick_and_pass_back(values, graph, weights, groups, quotas)
+    slow, slow_tied = repeated_argmax(values, dense(graph, weights), groups, quotas)
+    assert (picks.tolist(), tied) == (slow, slow_tied)
 
 
 def test_a_value_that_rises_after_a_negative_one_is_taken():
     """0 (worth 5) sinks 1 to -1 and 2 to -4; then 1 goes first and lifts 2 from -4 to -3, above 3's -3.5."""
     graph = Graph.of_edges(4, np.array([0, 0, 1]), np.array([1, 2, 2]), np.zeros(3))
     values = np.array([5.0, 4.0, 1.0, -3.5])
-    picks = pick_and_pass_back(values, graph, np.ones(3), np.zeros(4, int), np.array([4]))
+    picks, _ = pick_and_pass_back(values, graph, np.ones(3), np.zeros(4, int), np.array([4]))
     assert picks.tolist() == [0, 1, 2, 3]
     apart = Graph.of_edges(4, np.array([0, 0]), np.array([1, 2]), np.zeros(2))
-    picks = pick_and_pass_back(values, apart, np.ones(2), np.zeros(4, int), np.array([4]))
+    picks, _ = pick_and_pass_back(values, apart, np.ones(2), np.zeros(4, int), np.array([4]))
     assert picks.tolist() == [0, 1, 3, 2]
 
 
 def test_ties_go_to_the_lowest_node():
     graph = Graph.of_edges(6, np.array([5]), np.array([0]), np.zeros(1))
-    picks = pick_and_pass_back(np.ones(6), graph, np.ones(1), np.zeros(6, int), np.array([6]))
-    assert picks.tolist() == [0, 1, 2, 3, 4, 5]
+    picks, tied = pick_and_pass_back(np.ones(6), graph, np.ones(1), np.zeros(6, int), np.array([6]))
+    assert (picks.tolist(), tied) == ([0, 1, 2, 3, 4, 5], 5)  # the last has no equal left
 
 
 def test_forward_by_hand():
@@ -109,7 +111,7 @@ def test_graph_of_parts_joins_within_parts_only():
 def test_parts_of_one_row_have_no_edge():
     graph = neighbour_graph(np.zeros((2, 1), np.float32), np.array([0, 1]), 3, [np.array([0]), np.array([1])])
     assert (graph.starts.tolist(), graph.targets.tolist()) == ([0, 0, 0], [])
-    picks = pick_and_pass_back(
+    picks, _ = pick_and_pass_back(
         np.array([1.0, 2.0]), graph.symmetric(), graph.distances, np.zeros(2, int), np.array([2])
     )
     assert picks.tolist() == [1, 0]
