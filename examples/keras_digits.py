@@ -1,4 +1,4 @@
-"""Keras on digits: a pass over all samples after each epoch, as CLD was published."""
+"""Keras on digits: a pass over all samples before the first and after each epoch, as CLD was published."""
 
 import os
 import sys
@@ -24,7 +24,7 @@ x_train, x_val, y_train, y_val = train_test_split(x / 16, y, test_size=0.2, rand
 
 model = keras.Sequential([keras.layers.Dense(64, "relu"), keras.layers.Dense(10, "softmax")])
 model.compile(keras.optimizers.SGD(0.1, 0.9), "sparse_categorical_crossentropy")
-recorder = LossRecorder(y_train, y_val)  # log
+recorder = LossRecorder(y_train, y_val, has_initial=True)  # log
 model.fit(
     x_train,
     y_train,

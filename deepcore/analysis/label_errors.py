@@ -55,7 +55,8 @@ class WrongShare:
     """The estimated share of wrong labels.
 
     Attributes:
-        estimate: share of the samples with which the model disagrees in more than OFTEN of the epochs.
+        estimate: share of the samples with which the model disagrees in more than OFTEN of the epochs; of
+            those with a value in one of them.
         low, high: from the share of confident disagreement to the share of any disagreement, each with its
             sampling error at 95%. docs/audit.md says how often this interval held the true share.
         epochs: that were looked at, 1 to the one with the least validation loss.
@@ -68,7 +69,7 @@ class WrongShare:
 
 
 def wrong_share(run: ProxyRun) -> WrongShare | None:
-    """Estimate how many labels are wrong; None without margins, validation losses or enough epochs.
+    """Estimate how many labels are wrong; None without margins in them, validation losses or epochs.
 
     A network learns what is common before it learns single wrong labels by heart, and its validation loss
     turns up when it does. Epochs 1 to t*, the one with the least mean validation loss, are therefore looked
@@ -87,23 +88,28 @@ def wrong_share(run: ProxyRun) -> WrongShare | None:
     else:
         val = run.val_mean()
     epochs = max(LEAST, int(np.argmin(val)) + 1)
-    count = len(run.ids)
     margins = _Means(run.trajectory(Signal.MARGIN, MODE)[:epochs])
-    seldom = 1.0 if not run.has(Signal.MARGIN_P, MODE) else None
-    estimate = float((margins.below > OFTEN).mean())
-    high = float((margins.mean < 0).mean())
-    low = float((margins.below >= seldom).mean()) if seldom else _confident(run, epochs)
+    known = ~np.isnan(margins.mean)
+    if not known.any():
+        return None
+    count, below = int(known.sum()), margins.below[known]
+    estimate = float((below > OFTEN).mean())
+    high = float((margins.mean[known] < 0).mean())
+    low = _confident(run, epochs) if run.has(Signal.MARGIN_P, MODE) else float((below >= 1).mean())
     low, high = min(low, estimate), max(high, estimate)
     return WrongShare(estimate, _less(low, count), _more(high, count), epochs)
 
 
 def _confident(run: ProxyRun, epochs: int) -> float:
-    """Share of samples whose strongest other class is more probable than the label, and than labels are."""
+    """Share of samples whose strongest other class is more probable than the label, and than labels are; of
+    those with a value."""
     losses = run.trajectory(Signal.LOSS, MODE)[:epochs]
     label = _Means(losses, exponential=True).mean
     other = label - _Means(run.trajectory(Signal.MARGIN_P, MODE)[:epochs]).mean
-    sizes = np.bincount(run.labels)
-    usual = (np.bincount(run.labels, weights=label)[sizes > 0] / sizes[sizes > 0]).mean()
+    known = ~np.isnan(other)
+    label, other, labels = label[known], other[known], run.labels[known]
+    sizes = np.bincount(labels)
+    usual = (np.bincount(labels, weights=label)[sizes > 0] / sizes[sizes > 0]).mean()
     return float(((other >= usual) & (other > label)).mean())
 
 

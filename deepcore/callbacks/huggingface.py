@@ -22,7 +22,7 @@ class LossLogMixin:
     The data sets have a column "id" of whole numbers. Classifiers are logged by their logits; models with
     logits per token by the mean loss of each sequence's tokens (shifted by one for causal models): override
     `sample_losses` for anything else. With `eval_strategy="epoch"` the evaluation of each epoch is logged as
-    validation rows; with "no" there are none.
+    validation rows; with "no" there are none. "steps" and `eval_on_start` are refused.
 
     Attributes:
         recorder: where to; a class or a caller may set another than the one in memory.
@@ -37,6 +37,11 @@ class LossLogMixin:
         self.recorder = LossRecorder() if self.recorder is None else self.recorder
         if str(getattr(self.args.eval_strategy, "value", self.args.eval_strategy)) == "steps":
             raise UsageError('eval_strategy is "steps": losses are logged by epoch, take "epoch" or "no"')
+        if self.args.eval_on_start:
+            raise UsageError(
+                "eval_on_start is True: an epoch is logged with its training batches, and there are none "
+                "before the first: set eval_on_start=False"
+            )
         self.add_callback(_EpochEnd(self))
 
     def _set_signature_columns_if_needed(self) -> None:

@@ -1,4 +1,4 @@
-"""A Keras callback: a pass over all samples after each epoch, as CLD was published."""
+"""A Keras callback: a pass over all samples after each epoch, and over the untrained network if wanted."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ LEAST = 1e-12  # of a probability
 class LossLog(keras.callbacks.Callback):
     """Logs train and validation samples by predictions after each epoch ("post_epoch").
 
-        recorder = LossRecorder(y_train, y_val)
+        recorder = LossRecorder(y_train, y_val, has_initial=True)
         model.fit(x_train, y_train, callbacks=[LossLog(recorder, (x_train, y_train), (x_val, y_val))])
+
+    With `has_initial=True` the untrained network is logged first, which CLD as published reads.
 
     Outputs (n, C) for whole-number labels are logged as logits, whether the model gives logits or
     probabilities; anything else by the loss that the model was compiled with, one per sample.
@@ -42,6 +44,11 @@ class LossLog(keras.callbacks.Callback):
         super().__init__()
         self.recorder, self.train, self.val, self.batch_size = recorder, train, val, batch_size
         self.ids = np.arange(len(train[1])) if ids is None else ids
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Log the untrained network, if the recorder wants it and has no epoch yet."""
+        if self.recorder.has_initial and not self.recorder.epochs:
+            self.on_epoch_end(-1)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Predict, log, close the epoch."""

@@ -42,6 +42,11 @@ def parsed(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.
         raise
 
 
+def trains_nothing(args: argparse.Namespace) -> bool:
+    """Whether the command only prints: it needs neither worker processes nor the others of torchrun."""
+    return args.list or args.costs or args.dry_run or args.power is not None
+
+
 def check_alone(args: argparse.Namespace) -> None:
     """UsageError where a flag asks for what torchrun excludes."""
     from deepcore.common.checks import UsageError
@@ -90,7 +95,7 @@ def follow(
     from deepcore.training import distributed
     from deepcore.training.follower import follow as carry_out
 
-    if args.list or args.costs or args.dry_run:
+    if trains_nothing(args):
         return 0  # process 0 does it alone
     joined = False
     try:

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deepcore.cli.launched import check_alone, launched
+from deepcore.cli.launched import check_alone, launched, trains_nothing
 
 if TYPE_CHECKING:
     import torch
@@ -47,7 +47,7 @@ def early_pool(args: argparse.Namespace) -> LokyPool | None:
     Where this process has just imported torch, they are copies of it, so that torch is imported once.
     """
     folder, trainings = Path(args.save_path or "."), args.num_exp * len(args.selection or ["CLD"])
-    if args.list or args.costs or args.power is not None or args.dry_run or args.cluster:
+    if trains_nothing(args) or args.cluster:
         return None
     if args.gpu not in (None, [-1]):
         return None

@@ -53,6 +53,12 @@ def run(args: argparse.Namespace) -> int:
     from deepcore.selection.files import check_path, csv_text, write_columns
 
     chosen_methods = list(dict.fromkeys(methods.parse(text) for text in args.method))
+    for method in chosen_methods:
+        if not method.is_selection:
+            names = ", ".join(name for name, cls in methods.METHODS.items() if cls.is_selection)
+            raise UsageError(
+                f"{method.label()} is no selection, and makes no coreset: give --method one of {names}"
+            )
     if args.fraction is None and args.size is None and args.per_class is None:
         args.fraction = 0.1
     for path in filter(None, (args.out, args.scores)):

@@ -1,7 +1,7 @@
 """The folder that a recorder writes: arrays by the names of `layout`, one row an epoch, readable by numpy.
 
-log.json             format, epochs that are whole, and what was asked for; written last, so that an epoch
-                     is in the log with everything or not at all
+log.json             format, epochs that are whole, the arrays that are the log's, and what was asked for;
+                     written last, so that an epoch is in the log with everything or not at all
 ids.npy, train_labels.npy, val_labels.npy, val_ids.npy, class_names.npy
 train_losses.npy ... (epochs, N), val_losses.npy (epochs, Q); float32; a row is appended an epoch
 state-E.npz          instead of these with mode="one_pass": the scores after E epochs
@@ -25,6 +25,7 @@ from deepcore.proxy.signals import Signal
 
 FORMAT = 2
 HEAD = "log.json"
+CONSTANTS = ("ids", "train_labels", "val_labels", "val_ids", "class_names")
 
 
 def _wrong_fact(head: dict[str, Any]) -> str | None:
@@ -50,6 +51,7 @@ def _wrong_fact(head: dict[str, Any]) -> str | None:
         "counts": counts(head.get("counts", [])),
         "signals": names(head.get("signals")) and {*head["signals"]} <= {s.value for s in Signal},
         "arrays": names(head.get("arrays", [])),
+        "constants": names(listed := head.get("constants", [])) and {*listed} <= {*CONSTANTS},
     }
     return next((name for name, holds in valid.items() if not holds), None)
 
@@ -134,9 +136,10 @@ class LogFolder:
             self._write_head(epochs, {**self.facts, "counts": self.facts.get("counts", [])[:epochs]})
 
     def constants(self) -> dict[str, np.ndarray]:
-        """What `write_constants` wrote."""
-        names = ("ids", "train_labels", "val_labels", "val_ids", "class_names")
-        return {name: mapped(path) for name in names if (path := self.path / f"{name}.npy").exists()}
+        """Those of this log. An earlier log may have left others in the folder; a log.json of an older
+        version does not tell them apart."""
+        there = [name for name in CONSTANTS if (self.path / f"{name}.npy").exists()]
+        return {name: mapped(self.path / f"{name}.npy") for name in self.facts.get("constants", there)}
 
     def rows(self) -> dict[str, np.ndarray]:
         """The trajectories, (epochs, columns) each, memory-mapped; UsageError names one that is cut off."""

@@ -35,7 +35,7 @@ class Keeper(abc.ABC):
     def open(self, part: Part, val: Part, resume: bool | int) -> int:
         """Begin, or go on with what the folder holds; returns the number of epochs that are kept."""
         if self.folder is None or not (self.folder.epochs or LogFolder.is_one(self.folder.path)):
-            if resume not in (True, False, 0):
+            if not isinstance(resume, bool) and resume != 0 and rank() == 0:  # the others have no folder
                 raise UsageError(f"resume={resume}: there is no log to go on with; give the folder it is in")
             return 0
         if resume is False:
@@ -79,36 +79,25 @@ class Keeper(abc.ABC):
                 one.columns = Columns(np.array(held[ids]))
             one.labels = np.array(held[labels], np.int64) if labels in held else None
         part.signals = {Signal(name) for name in self.folder.facts["signals"]}
-        val.signals = {Signal.LOSS} if val.columns is not None else set()
+        val.signals = None  # of validation rows the loss alone is kept, from logits or not
 
     def keep(self, row: Row, val: Row | None, classes: Classes) -> None:
         """One epoch more; on other ranks than 0 nothing."""
         if rank():
             return
-        counts = [*self.counts, (row.missing, row.repeated)]
+        counts, constants = [*self.counts, (row.missing, row.repeated)], _constants(row, val, classes)
         facts = {
             **self.facts,
             "counts": counts,
+            "constants": sorted(constants),
             "signals": sorted(signal.value for signal in row.values),
         }
         if self.folder is not None:
-            self._write_constants(row, val, classes)
+            held = self.folder.constants() if self.folder.epochs else {}
+            changed = {n: a for n, a in constants.items() if not np.array_equal(held.get(n), a)}
+            self.folder.write_constants(changed)
         self._keep(row, val, classes, facts)
         self.counts = counts
-
-    def _write_constants(self, row: Row, val: Row | None, classes: Classes) -> None:
-        constants = {"ids": row.columns.ids, "train_labels": row.labels}
-        if val is not None:
-            constants |= {"val_ids": val.columns.ids, "val_labels": val.labels}
-        if classes.names:
-            constants["class_names"] = np.array(list(classes.names))
-        held = self.folder.constants() if self.folder.epochs else {}
-        changed = {
-            name: array
-            for name, array in constants.items()
-            if array is not None and not np.array_equal(held.get(name), array)
-        }
-        self.folder.write_constants(changed)
 
     def notes(self) -> tuple[str, ...]:
         """A sentence for missing and one for repeated samples, where there were any."""
@@ -140,6 +129,16 @@ class Keeper(abc.ABC):
         """The log as a run."""
 
 
+def _constants(row: Row, val: Row | None, classes: Classes) -> dict[str, np.ndarray]:
+    """The ids, labels and class names that there are."""
+    found = {"ids": row.columns.ids, "train_labels": row.labels}
+    if val is not None:
+        found |= {"val_ids": val.columns.ids, "val_labels": val.labels}
+    if classes.names:
+        found["class_names"] = np.array(list(classes.names))
+    return {name: array for name, array in found.items() if array is not None}
+
+
 class LogKeeper(Keeper):
     """Every value of every epoch."""
 
@@ -165,9 +164,7 @@ class LogKeeper(Keeper):
             rows = self.folder.rows()
         else:
             rows = {name: np.stack(values) for name, values in self._rows.items()}
-        return arrays_of(
-            rows, part.columns.ids, part.labels, val.labels, list(part.classes.names), self.facts
-        )
+        return arrays_of(rows, part, val, self.facts)
 
     def run(self, part: Part, val: Part) -> ProxyRun:
         where = "the log" if self.folder is None else str(self.folder.path)
@@ -175,22 +172,27 @@ class LogKeeper(Keeper):
 
 
 def arrays_of(
-    rows: Mapping[str, np.ndarray],
-    ids: np.ndarray,
-    labels: np.ndarray | None,
-    val_labels: np.ndarray | None,
-    class_names: list[str],
-    facts: Mapping[str, Any],
+    rows: Mapping[str, np.ndarray], part: Part, val: Part, facts: Mapping[str, Any]
 ) -> dict[str, np.ndarray]:
     """A log by the names of `layout`: text labels as text, overall means where validation rows have no
     label."""
-    arrays = {**rows, "ids": ids, "has_initial": np.array(facts["has_initial"])}
+    arrays = {**rows, "ids": part.columns.ids, "has_initial": np.array(facts["has_initial"])}
     arrays["missing"] = np.array(facts["missing"])
-    names = np.array(class_names) if class_names else None
-    if labels is not None:
-        arrays["train_labels"] = labels if names is None else names[labels]
-    if labels is not None and val_labels is not None:
-        arrays["val_labels"] = val_labels if names is None else names[val_labels]
-    elif labels is not None and "val_losses" in arrays:
+    if part.labels is not None:
+        arrays["train_labels"] = _labels(part)
+    if part.labels is not None and val.labels is not None:
+        arrays["val_labels"] = _labels(val)
+    elif part.labels is not None and "val_losses" in arrays:
         arrays["val_losses"] = arrays["val_losses"].mean(axis=1, dtype=np.float64)
     return arrays
+
+
+def _labels(part: Part) -> np.ndarray:
+    """The labels of a part, as text where they came so; UsageError where one is not known yet."""
+    unknown = np.flatnonzero(part.labels < 0)
+    if unknown.size:
+        raise UsageError(
+            f"the label of {part.name} {part.columns.ids[unknown[0]]} is not known ({unknown.size} of "
+            f"{len(part.labels)}): log it with its label in one epoch at least, or leave it out of the ids"
+        )
+    return np.array(list(part.classes.names))[part.labels] if part.classes.names else part.labels

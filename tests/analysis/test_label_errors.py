@@ -77,6 +77,24 @@ def test_margins_without_probabilities_and_gaps():
     assert wrong_share(gaps).estimate == pytest.approx(0.1, abs=0.03)
 
 
+def test_samples_without_a_value_in_these_epochs_are_left_out():
+    """The share is that of the others: 1 and then 1000 samples have values in the last epochs alone."""
+    whole = run_of(WRONG)
+    for unknown in ([7], [3, 7, *range(1000)]):
+        mask = np.isin(np.arange(N), unknown)
+        holed = {key: rows.copy() for key, rows in whole.trajectories.items()}
+        for rows in holed.values():
+            rows[:14, mask] = np.nan
+        log = dataclasses.replace(whole.log, has_gaps=True)
+        found = wrong_share(dataclasses.replace(whole, trajectories=holed, log=log))
+        there = {key: rows[:, ~mask] for key, rows in whole.trajectories.items()}
+        left = {"ids": whole.ids[~mask], "labels": whole.labels[~mask], "trajectories": there}
+        assert found == wrong_share(dataclasses.replace(whole, **left))
+        assert 0 < found.low <= 0.1 <= found.high
+    nothing = {key: np.where(np.arange(T)[:, None] < 14, np.nan, rows) for key, rows in holed.items()}
+    assert wrong_share(dataclasses.replace(whole, trajectories=nothing, log=log)) is None
+
+
 def test_ranks_by_hand():
     scores = {"CLD": np.array([0.9, -0.5, 0.1, 0.1]), "loss": np.array([1.0, 2.0, 8.0, 8.0])}
     suspects = rank_suspects(scores, {"CLD": "lowest", "loss": "highest"}, np.array([7, 5, 4, 3]))

@@ -93,7 +93,7 @@ def test_lightning(ids):
     )
 
 
-@pytest.mark.parametrize("evaluated", ["epoch", "no", "steps"])
+@pytest.mark.parametrize("evaluated", ["epoch", "no", "steps", "start"])
 def test_hugging_face_classifier(tmp_path, evaluated):
     transformers = pytest.importorskip("transformers")
     datasets = pytest.importorskip("datasets")
@@ -122,7 +122,8 @@ def test_hugging_face_classifier(tmp_path, evaluated):
         str(tmp_path),
         num_train_epochs=EPOCHS,
         per_device_train_batch_size=8,
-        eval_strategy=evaluated,
+        eval_strategy="epoch" if evaluated == "start" else evaluated,
+        eval_on_start=evaluated == "start",
         save_strategy="no",
         report_to=[],
         disable_tqdm=True,
@@ -130,9 +131,10 @@ def test_hugging_face_classifier(tmp_path, evaluated):
     )
     model = transformers.BertForSequenceClassification(config)
     given = {"train_dataset": make(N, 0), "eval_dataset": make(Q, 1)}
-    if evaluated == "steps":
-        with pytest.raises(UsageError, match=r"eval_strategy is .steps."):
-            LoggingTrainer(model, arguments, **given)
+    refused = {"steps": "eval_strategy is .steps.", "start": "eval_on_start is True: .* eval_on_start=False"}
+    if evaluated in refused:
+        with pytest.raises(UsageError, match=refused[evaluated]):
+            LoggingTrainer(model, arguments, **given).train()
         return
     trainer = LoggingTrainer(model, arguments, **given)
     trainer.train()
@@ -194,6 +196,24 @@ def test_keras(output):
     np.testing.assert_allclose(run.val_mean(), told.history["val_loss"], rtol=1e-4)
     last = model.evaluate(X, y, verbose=0)
     np.testing.assert_allclose(run.trajectory(Signal.LOSS, "online")[-1].mean(), last, rtol=1e-4)
+
+
+def test_keras_logs_the_untrained_network_first():
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    keras = pytest.importorskip("keras")
+    from deepcore.callbacks.keras import LossLog
+
+    model = keras.Sequential([keras.layers.Input(X.shape[1:]), keras.layers.Dense(C)])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(0.1), loss)
+    untrained = model.evaluate(X_VAL, Y_VAL, verbose=0)
+    recorder = LossRecorder(Y, Y_VAL, has_initial=True)
+    log = LossLog(recorder, (X, Y), (X_VAL, Y_VAL))
+    for _ in range(2):  # a second fit goes on
+        model.fit(X, Y, epochs=EPOCHS, verbose=0, batch_size=8, callbacks=[log])
+    run = recorder.run()
+    assert (run.has_initial, run.epochs, recorder.epochs) == (True, 2 * EPOCHS, 2 * EPOCHS + 1)
+    np.testing.assert_allclose(run.val_mean(initial=True)[0], untrained, rtol=1e-4)
 
 
 @pytest.mark.parametrize("classes", [2, 3])

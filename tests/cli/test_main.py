@@ -17,6 +17,7 @@ import pytest
 
 import main
 from deepcore.cli.flags import IGNORED_FLAGS, parser
+from deepcore.cli.launched import follow
 from deepcore.cli.machine import early_pool
 from deepcore.common.checks import UsageError
 
@@ -301,9 +302,11 @@ def test_values_that_mean_nothing_are_refused(call, tmp_path, argv, message):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("path", ["", "runs"])
-def test_no_workers_are_started_for_the_seeds_needed(path):
-    assert early_pool(parser().parse_args(["--power", path, "--jobs", "2"])) is None
+@pytest.mark.parametrize("flags", ["--list", "--costs", "--dry_run", "--power=", "--power=runs"])
+def test_what_trains_nothing_starts_no_workers_and_joins_no_other_process(flags):
+    args = parser().parse_args([flags, "--jobs", "2"])
+    assert early_pool(args) is None
+    assert follow(args, lambda: pytest.fail("it joins"), lambda: pytest.fail("it loads")) == 0
 
 
 def test_a_dry_run_refuses_what_the_run_would(call, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -14,6 +15,9 @@ import numpy as np
 import pytest
 from archives import write_cifar
 from image_folders import write_folder
+from rows import ROWS
+
+from deepcore.experiment.rows_csv import to_csv
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.slow  # processes that import torch three times over
@@ -141,8 +145,9 @@ def test_what_is_wrong_is_said_once(tmp_path, flags, message):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("flag", ["--list", "--costs", "--dry_run", "--help"])
+@pytest.mark.parametrize("flag", ["--list", "--costs", "--dry_run", "--power=rows.csv", "--help"])
 def test_what_trains_nothing_is_printed_once(tmp_path, flag):
+    (tmp_path / "rows.csv").write_text(to_csv([dataclasses.replace(row, n_test=1000) for row in ROWS]))
     status, out, err = finished(torchrun(tmp_path, flag, "--num_exp", 1))
     assert status == 0, err
     alone = subprocess.run(

@@ -172,6 +172,13 @@ def test_what_inspect_promises_is_kept(log, tmp_path):
         (["select", "LOG", "--out", "no/x.csv"], "lies in a folder that does not exist"),
         (["select", "LOG", "--method", "TDDS"], "no kl_step trajectory"),
         (["select", "LOG", "--method", "Random", "--scores", "s.csv"], "Random gives no scores"),
+        *(
+            (
+                ["select", "LOG", "--method", "CLD", name, "--out", "x.csv"],
+                f"{name} is no selection, and makes no coreset: give --method one of CLD, LTC, Random,",
+            )
+            for name in ("RS2", "Full", "Full@k", "Random+Val", "ValOnly")
+        ),
         (["select", "LOG", "--seed", "-1"], "--seed is -1"),
         (["select", "LOG", "--size", "x"], "invalid int value: 'x' (--help lists every flag)"),
         (["slect", "LOG"], "invalid choice: 'slect'"),

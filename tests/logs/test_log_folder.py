@@ -58,6 +58,19 @@ def test_resumed_is_uninterrupted(tmp_path, mode, given):
         assert isinstance(held, np.memmap)
 
 
+@pytest.mark.parametrize("mode", ["log", "one_pass"])
+def test_resumed_where_validation_rows_come_as_logits(tmp_path, mode):
+    logits = np.random.default_rng(2).normal(0, 1, (4, N, 3)).astype(np.float32)
+    for name, stops in (("whole", (4,)), ("parts", (2, 3, 4))):
+        for stop in stops:
+            recorder = LossRecorder(LABELS, VAL_LABELS, folder=tmp_path / name, mode=mode, resume=True)
+            for t in range(recorder.epochs, stop):
+                recorder.log(np.arange(N), logits=logits[t])
+                recorder.log_val(logits=logits[t, :Q])
+                recorder.end_epoch()
+    assert content(tmp_path / "whole") == content(tmp_path / "parts")
+
+
 def test_resume_after_the_checkpoint_of_the_training(tmp_path):
     log(LossRecorder(LABELS, VAL_LABELS, folder=tmp_path), 0, 8)
     resumed = LossRecorder(LABELS, VAL_LABELS, folder=tmp_path, resume=5)
@@ -82,8 +95,60 @@ def test_another_log_is_not_gone_on_with(tmp_path):
     log(one_pass, 0, 3)
     with pytest.raises(UsageError, match="keeps its last epoch, 3, alone"):
         LossRecorder(LABELS, VAL_LABELS, folder=tmp_path / "one", mode="one_pass", resume=2)
-    with pytest.raises(UsageError, match="there is no log to go on with"):
-        LossRecorder(LABELS, VAL_LABELS, folder=tmp_path / "none", resume=4)
+    for epochs in (1, 4):
+        for folder in (tmp_path / "none", None):
+            with pytest.raises(UsageError, match=f"resume={epochs}: there is no log to go on with"):
+                LossRecorder(LABELS, VAL_LABELS, folder=folder, resume=epochs)
+    for start in (True, False, 0):
+        assert LossRecorder(LABELS, VAL_LABELS, folder=tmp_path / "none", resume=start).epochs == 0
+
+
+def log_named(recorder: LossRecorder, epochs: int) -> None:
+    """Text labels and validation rows with ids: every array that a folder can hold beside the values."""
+    for t in range(epochs):
+        recorder.log(np.arange(N), LOSSES[t], labels=np.array(["cat", "dog", "eel"])[LABELS])
+        recorder.log_val(VAL[t], labels=np.array(["cat", "dog", "eel"])[VAL_LABELS], ids=np.arange(Q))
+        recorder.end_epoch()
+
+
+@pytest.mark.parametrize("killed", [False, True])
+@pytest.mark.parametrize("labels", [None, LABELS + 1])
+def test_a_log_from_the_start_reads_nothing_of_an_earlier_one(tmp_path, monkeypatch, labels, killed):
+    """Of one with two epochs, or of one whose first epoch was killed before it counted."""
+
+    def kill(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    if killed:
+        with monkeypatch.context() as patched:
+            patched.setattr(LogFolder, "_commit", kill)
+            with pytest.raises(KeyboardInterrupt):
+                log_named(LossRecorder(folder=tmp_path), 1)
+    else:
+        log_named(LossRecorder(folder=tmp_path), 2)
+    assert (tmp_path / "class_names.npy").exists()
+    recorder = LossRecorder(labels, size=N, folder=tmp_path, resume=0)
+    for t in range(3):
+        recorder.log(np.arange(N), LOSSES[t])
+        recorder.end_epoch()
+        recorder = LossRecorder(labels, folder=tmp_path, resume=True) if t == 1 else recorder
+    for run in (recorder.run(), read_logs(tmp_path)):
+        assert (run.epochs, run.log.class_names) == (3, ())
+        assert run.log.has_classes == (labels is not None)
+        np.testing.assert_array_equal(run.labels, np.zeros(N) if labels is None else labels)
+        assert not run.val_trajectories
+
+
+def test_a_log_without_a_list_of_its_constants_has_those_that_are_there(tmp_path):
+    log_named(LossRecorder(folder=tmp_path), 2)
+    head = json.loads((tmp_path / "log.json").read_text())
+    assert head.pop("constants") == ["class_names", "ids", "train_labels", "val_ids", "val_labels"]
+    (tmp_path / "log.json").write_text(json.dumps(head))
+    assert read_logs(tmp_path).log.class_names == ("cat", "dog", "eel")
+    (tmp_path / "ids.npy").rename(tmp_path / "away.npy")
+    (tmp_path / "log.json").write_text(json.dumps({**head, "constants": ["ids"]}))
+    with pytest.raises(UsageError, match=r"ids.npy: it cannot be read"):
+        read_logs(tmp_path)
 
 
 def test_a_damaged_folder_is_told(tmp_path):
@@ -177,6 +242,7 @@ def test_killed_anywhere_and_resumed(tmp_path, mode):
         *(("counts", value) for value in (3, [[1, "x"]], [[1]], [[-1, 0]], ["ab"])),
         *(("signals", value) for value in (None, "loss", ["nonsense"], [3])),
         *(("arrays", value) for value in (["../../secret"], "loss", [None])),
+        *(("constants", value) for value in (["train_losses"], "ids", [None])),
         *(("epochs", -1), ("mode", "x"), ("has_initial", 1), ("missing", None), ("repeated", [])),
     ],
 )

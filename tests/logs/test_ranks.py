@@ -55,6 +55,9 @@ def work(rank: int, port: int, folder: str) -> None:
         if rank:
             with pytest.raises(UsageError, match="rank 0 keeps the log"):
                 recorder.run()
+    resumed = LossRecorder(LABELS, VAL_LABELS, folder=Path(folder) / "given", resume=1)
+    for t in range(1, T):
+        epoch(resumed, t, rank, number)
     # what one rank logs wrongly stops them all
     broken = LossRecorder(LABELS, VAL_LABELS)
     broken.log(np.arange(N)[rank::2] + rank, np.ones(len(np.arange(N)[rank::2])))

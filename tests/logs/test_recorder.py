@@ -135,6 +135,26 @@ def test_text_ids_and_text_labels():
         given.end_epoch()
 
 
+@pytest.mark.filterwarnings("ignore:samples were missing")
+@pytest.mark.parametrize("names", [np.array(["cat", "dog"]), np.arange(2)])
+def test_a_label_that_is_not_known_yet_is_that_of_no_class(tmp_path, names):
+    recorder = LossRecorder(ids=IDS, folder=tmp_path / "log", missing="nan")
+    for rows in ([0, 1, 2, 4], [0, 1, 2, 4], [0, 1, 2, 3, 4]):
+        recorder.log(IDS[rows], TRAIN[0][rows], labels=names[LABELS[rows]])
+        recorder.log_val(VAL[0], labels=names[VAL_LABELS])
+        recorder.end_epoch()
+        if len(rows) == 4:
+            unknown = r"the label of sample 3 is not known \(1 of 5\): log it with its label in one epoch"
+            for read in (recorder.run, lambda: read_logs(tmp_path / "log"),
+                         lambda: recorder.save(tmp_path / "log.npz")):  # fmt: skip
+                with pytest.raises(UsageError, match=unknown):
+                    read()
+    assert read_logs(tmp_path / "log").labels.tolist() == LABELS.tolist()
+    np.save(tmp_path / "log" / "val_labels.npy", [0, -1, 1])
+    with pytest.raises(UsageError, match="the label of validation row 1 is not known"):
+        read_logs(tmp_path / "log")
+
+
 def test_without_classes_there_is_one_validation_trajectory():
     recorder = LossRecorder(size=5)
     for train, val in zip(TRAIN, VAL, strict=True):
