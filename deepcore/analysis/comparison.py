@@ -164,7 +164,10 @@ def _setting(row: ResultRow) -> dict[str, Any]:
 
 
 def rank_table(rows: Sequence[ResultRow], net: str) -> RankTable | None:
-    """The ranks on one net; None with fewer than two methods to rank."""
+    """The ranks on one net, of rows of one data set; None with fewer than two methods to rank."""
+    datasets = sorted({row.dataset for row in rows})
+    if len(datasets) > 1:
+        raise UsageError(f"ranks within a seed are of one data set, not of {' and '.join(datasets)}")
     found: dict[float, dict[str, dict[int, float]]] = {}
     for row in rows:
         if row.status == "ok" and row.target_net == net and row.is_selection and row.fraction is not None:

@@ -8,6 +8,7 @@ them, and nothing runs again.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 import operator
@@ -35,10 +36,10 @@ class MeasuredCost:
         k, n: rows kept, and candidates.
         family: one of `deepcore.costs.terms.FAMILIES`.
         is_selection: False for reference rows.
-        alone: FLOPs of selection if no other method were run: a proxy run that stops, and records, where the
-            method stops reading, its own repeats, and the passes of its scoring.
-        shared: an equal part of the actual proxy run for each method in the rows that read it; plus the
-            method's own repeats and scoring.
+        alone: FLOPs of selection if no other method were run: a proxy run and short repeats that stop, and
+            record, where the method stops reading; plus the passes of its scoring.
+        shared: an equal part of the actual proxy run, and of each repeat, for each method in the rows that
+            read it; plus the method's own scoring.
         marginal: FLOPs that the other methods in the rows would save without it; plus the same.
         target: FLOPs of the training on the selection.
         full: FLOPs of training the same target on all candidates with the same recipe.
@@ -158,7 +159,7 @@ def flops(passes: Mapping[str, int], per_example: Mapping[str, int]) -> int:
     return forward * per_example["forward"] + backward * per_example["backward"]
 
 
-def selection_flops(row: ResultRow, users: Iterable[ResultRow]) -> tuple[float, float, float]:
+def selection_flops(row: ResultRow, users: Sequence[ResultRow]) -> tuple[float, float, float]:
     """FLOPs of selection alone, shared and marginal.
 
     Args:
@@ -168,18 +169,52 @@ def selection_flops(row: ResultRow, users: Iterable[ResultRow]) -> tuple[float, 
     if row.proxy_run is None:
         return 0.0, 0.0, 0.0
     per_example = row.flops_per_example["proxy"]
-    own = sum(flops(row.passes.get(part, {}), per_example) for part in ("repeats", "score"))
+    own = flops(row.passes.get("score", {}), per_example)
 
     def of(demand: ProxyUse) -> int:
         return flops(demand.passes(row.n, row.q), per_example)
 
     reads = ProxyUse(**row.reads)
-    others = functools.reduce(
-        operator.or_, (ProxyUse(**user.reads) for user in users if user.label != row.label), ProxyUse()
-    )
+    others = _union(ProxyUse(**user.reads) for user in users if user.label != row.label)
     labels = {user.label for user in users}
     counted = flops(row.passes["proxy"], per_example)
-    return own + of(reads), own + counted / len(labels), own + of(reads | others) - of(others)
+    alone, shared, marginal = _repeat_flops(row, users)
+    return (
+        own + of(reads) + alone,
+        own + counted / len(labels) + shared,
+        own + of(reads | others) - of(others) + marginal,
+    )
+
+
+def _repeat_flops(row: ResultRow, users: Sequence[ResultRow]) -> tuple[float, float, float]:
+    """FLOPs of the short repeats that a method averages over: alone, shared and marginal, as
+    `selection_flops`. Methods read the same first ones; their rows' fields say how many, and how far."""
+    per_example = row.flops_per_example["proxy"]
+
+    def of(demand: ProxyUse) -> int:
+        return flops(demand.passes(row.n, 0), per_example)  # a repeat has no validation rows
+
+    reads = _of_a_repeat(row)
+    alone = shared = marginal = 0.0
+    for number in range(row.repeats.get("runs", 0)):
+        readers = [user for user in users if user.repeats.get("runs", 0) > number]
+        others = _union(_of_a_repeat(user) for user in readers if user.label != row.label)
+        both = reads | others
+        made = dataclasses.replace(both, post_epochs=both.epochs if both.post_epochs else 0)
+        alone += of(reads)
+        shared += of(made) / len({user.label for user in readers})
+        marginal += of(both) - of(others)
+    return alone, shared, marginal
+
+
+def _of_a_repeat(row: ResultRow) -> ProxyUse:
+    """The part of each short repeat that a row's method reads: trajectories without row 0."""
+    epochs = min(row.repeats["epochs"], row.recorded["epochs"])
+    return ProxyUse(epochs, epochs if row.reads["post_epochs"] else 0)
+
+
+def _union(demands: Iterable[ProxyUse]) -> ProxyUse:
+    return functools.reduce(operator.or_, demands, ProxyUse())
 
 
 def _seconds_alone(row: ResultRow) -> float:

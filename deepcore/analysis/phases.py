@@ -21,8 +21,8 @@ class Phase:
     Attributes:
         name: what is done.
         net: the network, "" for none.
-        formula: its example passes in symbols.
-        here: the same in numbers, for the actual run.
+        formula: its example passes in symbols; "" for none.
+        here: the same in numbers, for the actual run; 0 without a formula.
         counted: example passes that the meter counted.
         flops_here: `here` in FLOPs; a backward pass counts as two forward passes.
         flops_measured: `counted` in FLOPs; forward and backward passes as torch counts them.
@@ -50,7 +50,7 @@ def phases(rows: Sequence[ResultRow]) -> list[Phase]:
     for members in _groups(with_proxy, lambda r: (r.proxy_net, r.n, r.q, r.recorded, r.passes["proxy"])):
         out += _proxy_phases(members)
     for members in _groups(with_proxy, lambda r: r.label):
-        out += [*_repeats(members), _scoring(members)]
+        out += [*_repeats(members), *_scoring(members)]
     selections = [row for row in done if row.is_selection]
     for members in _groups(selections, lambda r: (r.target_net, r.k, r.target_recipe, r.passes["target"])):
         out += _target_phases(members)
@@ -143,18 +143,24 @@ def _repeats(members: Sequence[ResultRow]) -> list[Phase]:
     return out
 
 
-def _scoring(members: Sequence[ResultRow]) -> Phase:
-    """One method's scoring and selecting, with the passes that it makes through networks by itself."""
+def _scoring(members: Sequence[ResultRow]) -> list[Phase]:
+    """One method's scoring and selecting: a phase for each kind of passes that it makes through networks by
+    itself, or one without passes. The first has the seconds and the peak of all."""
     seconds = [row.measured["seconds"]["score"] + row.measured["seconds"]["select"] for row in members]
     peaks = [row.measured["peak_bytes"]["score"] for row in members]
     first, name = members[0], f"scoring: {members[0].label}"
     counted = first.passes.get("score", {})
     if not counted:
-        return Phase(name, "", "", 0, 0, 0, 0, statistics.mean(seconds), max(peaks))
-    ((kind, passes),) = counted.items()
-    formula, here = scoring_passes(first.method, first.method_spec, first.reads.get("rows") or first.n)
+        return [Phase(name, "", "", 0, 0, 0, 0, statistics.mean(seconds), max(peaks))]
+    formula, here = "", 0
+    if len(counted) == 1:  # a formula is of one kind
+        formula, here = scoring_passes(first.method, first.method_spec, first.reads.get("rows") or first.n)
     per_example = first.flops_per_example["proxy"]
-    return _phase(name, first.proxy_net, formula, kind, here, passes, per_example, seconds, peaks)
+    out = []
+    for kind, passes in counted.items():
+        spent = (None, None) if out else (seconds, peaks)
+        out.append(_phase(name, first.proxy_net, formula, kind, here, passes, per_example, *spent))
+    return out
 
 
 def _target_phases(members: Sequence[ResultRow]) -> list[Phase]:

@@ -88,7 +88,7 @@ class Best:
     """The method of the highest mean, and the differences of the others from it.
 
     Attributes:
-        name: highest mean over all its seeds; of equal means the first in the dict.
+        name: highest mean, see `best`; of equal means the first in the dict.
         to_best: {other method: its paired difference from the best, never adjusted}.
     """
 
@@ -193,10 +193,19 @@ def compare(accuracies: Accuracies, reference: str, *, level: float = 0.95) -> d
 
 
 def best(accuracies: Accuracies, *, level: float = 0.95) -> Best:
-    """The best method by mean, and the paired difference of each other one from it."""
-    means = {name: summarise(seeds).mean for name, seeds in accuracies.items() if seeds}
-    if not means:
+    """The best method by mean, and the paired difference of each other one from it.
+
+    Means are over the seeds that all of them have, because a seed can be easier than another one; over each
+    method's own where there is no common seed. Methods of fewer than MIN_SEEDS seeds are left out, unless
+    none has more.
+    """
+    _check(accuracies)
+    given = {name: seeds for name, seeds in accuracies.items() if seeds}
+    if not given:
         raise UsageError("there is no accuracy to compare")
+    given = {name: seeds for name, seeds in given.items() if len(seeds) >= MIN_SEEDS} or given
+    common = set.intersection(*(set(seeds) for seeds in given.values()))
+    means = {name: _mean([seeds[seed] for seed in sorted(common or seeds)]) for name, seeds in given.items()}
     name = max(means, key=lambda name: means[name])
     others = [other for other in accuracies if other != name]
     return Best(name, {o: paired_difference(accuracies, o, name, level=level) for o in others})

@@ -69,14 +69,17 @@ def cost_of(method: CoresetMethod, scenario: Scenario, protocol: str = "paper") 
 
 
 def scoring_passes(name: str, fields: Mapping[str, Any], n: int) -> tuple[str, int]:
-    """The example passes that scoring makes through the trained proxy: as a formula, and for n candidates.
+    """The example passes that scoring makes through the trained proxy: as a formula, and for n candidates;
+    ("", 0) for a method without a formula for them.
 
     Args:
         name: of the method.
         fields: of the instance, by name.
         n: candidates that are scored.
     """
-    entry = FORMULAS.get(name) or LATER[name]
+    entry = FORMULAS.get(name) or LATER.get(name)
+    if entry is None or entry.reads is None or len(entry.reads.sweeps) != 1:
+        return "", 0
     symbols = {symbol: fields[field] for field, of in entry.fields.items() for symbol in of}
     (sweep,) = entry.reads.sweeps
     text = sweep.text.removesuffix(" f")

@@ -12,6 +12,7 @@ import torch
 from deepcore.common.checks import UsageError
 from deepcore.common.identity import fingerprint
 from deepcore.common.seeding import stream
+from deepcore.common.shares import rows_of_share
 from deepcore.data.record import LabeledData, Rows
 from deepcore.data.split import Split
 
@@ -67,21 +68,24 @@ class Flipped:
 def flip(data: LabeledData, split: Split, noise: LabelNoise) -> Flipped:
     """Flip the labels of floor(rate * n + 1/2) random candidates, and of validation rows by their rate.
 
-    The new label is uniform over the other classes (symmetric noise). Rows and labels depend on the split's
-    seed and the rate alone. A higher rate flips the rows of a lower rate too, to the same labels.
+    The new label is uniform over the other classes that have candidates (symmetric noise). Rows and labels
+    depend on the split's seed and the rate alone. A higher rate flips the rows of a lower rate too, to the
+    same labels.
     """
     if not noise:
         return Flipped(data)
-    if data.num_classes < 2:
-        raise UsageError("label noise needs two classes or more")
     labels = data.train.labels.copy()
+    classes = np.unique(labels[split.train])
+    if len(classes) < 2:
+        raise UsageError("label noise needs two classes or more")
     rows = {}
     for part, rate in (("train", noise.train), ("val", noise.val)):
         ids = getattr(split, part)
         rng = stream(split.seed, "label_noise", part)
-        shift = rng.integers(1, data.num_classes, len(ids))
-        at = rng.permutation(len(ids))[: int(rate * len(ids) + 0.5)]
-        labels[ids[at]] = (labels[ids[at]] + shift[at]) % data.num_classes
+        shift = rng.integers(1, len(classes), len(ids))
+        at = rng.permutation(len(ids))[: rows_of_share(rate, len(ids))]
+        place = np.searchsorted(classes, labels[ids[at]])
+        labels[ids[at]] = classes[(place + shift[at]) % len(classes)]
         rows[part] = np.sort(ids[at])
     bare = np.setdiff1d(labels[split.train], labels[split.val])
     if bare.size:

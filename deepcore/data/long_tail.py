@@ -26,25 +26,29 @@ def tail_sizes(counts: np.ndarray, imbalance: float) -> np.ndarray:
     """Class sizes m * imbalance^(-c / (C - 1)), rounded down, c = 0..C-1 (Cao et al. 2019, section 4).
 
     m is the largest for which no class has more rows than there are; with equal classes it is their size.
+    Classes without rows are left out: C and c count the others.
 
     Args:
-        counts: (C,) rows of each class, C at least 2.
+        counts: (C,) rows of each class, of which two have some.
         imbalance: the first class over the last, at least 1.
 
     Returns:
         (C,) int64, at most `counts`.
 
     Raises:
-        UsageError: fewer than two classes, or a class would have no row.
+        UsageError: fewer than two classes with rows, or one of them would have none left.
     """
-    if len(counts) < 2:
-        raise UsageError(f"long_tail needs two classes or more, and there is {len(counts)}: leave it out")
-    shares = imbalance ** (-np.arange(len(counts)) / (len(counts) - 1))
-    sizes = np.floor((counts / shares).min() * shares + 1e-9).astype(np.int64)  # 1e-9: rounding of the power
-    if not sizes[-1]:
+    present = np.flatnonzero(counts)
+    if len(present) < 2:
+        raise UsageError(f"long_tail needs two classes or more, and there is {len(present)}: leave it out")
+    shares = imbalance ** (-np.arange(len(present)) / (len(present) - 1))
+    largest = (counts[present] / shares).min()
+    sizes = np.zeros(len(counts), dtype=np.int64)
+    sizes[present] = np.floor(largest * shares + 1e-9).astype(np.int64)  # 1e-9: rounding of the power
+    if not sizes[present[-1]]:
         raise UsageError(
-            f"long_tail of {imbalance:g} leaves class {len(counts) - 1} without a candidate: lower it (the "
-            f"largest class has {sizes[0]:,})"
+            f"long_tail of {imbalance:g} leaves class {present[-1]} without a candidate: lower it (the "
+            f"largest class has {sizes[present[0]]:,})"
         )
     return sizes
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from decimal import Decimal
 
 import numpy as np
 
 from deepcore.common.checks import UsageError
 from deepcore.common.seeding import stream
+from deepcore.common.shares import rows_of_share
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def make_split(labels: np.ndarray, *, val_fraction: float, seed: int) -> Split:
                 f"class {c} has {rows.size} training row: a split needs two or more of each class "
                 "(one to train on, one for validation); drop the class or add rows"
             )
-        size = int(Decimal(str(val_fraction)) * rows.size + Decimal("0.5"))
+        size = rows_of_share(val_fraction, rows.size)
         size = min(max(size, 1), rows.size - 1)
         held_out.append(rng.choice(rows, size, replace=False))
     val = np.sort(np.concatenate(held_out))

@@ -111,7 +111,8 @@ def proxy_passes(task: ProxyTask) -> tuple[int, int]:
     """Examples that a proxy run passes through its network: in training, and forward alone to record."""
     split, epochs, recording = task.split, task.spec.epochs, task.recording
     n, q = len(split.train), len(split.val)
-    sweeps = recording.initial + (epochs if recording.post_epoch else bool(recording.final_arrays))
+    row0 = recording.initial and bool(recording.online | recording.post_epoch)
+    sweeps = row0 + (epochs if recording.post_epoch else bool(recording.final_arrays))
     recorded = sweeps * n + (recording.rows(epochs) * q if recording.val else 0) + len(split.rest)
     return epochs * n, recorded
 

@@ -51,7 +51,7 @@ def run_far(work: Work, task: Task, files: Files | None = None, *, overlapped: b
 @functools.cache
 def _temporary(key: str) -> Path:
     """This worker's stand-in for the folder of a run; it goes when the worker ends."""
-    folder = Path(tempfile.gettempdir()) / f"deepcore-{key}"
+    folder = Path(tempfile.mkdtemp(prefix=f"deepcore-{key}-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 

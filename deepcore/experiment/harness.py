@@ -155,6 +155,7 @@ class Harness:
                 meanwhile()
                 meanwhile = None
             finished, _ = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
+            stop = None
             for future in finished:
                 task, done = running.pop(future), future.result()
                 if done.wants_files:
@@ -164,8 +165,9 @@ class Harness:
                 take_back(self.runtime.folder, done.files)
                 for line in done.lines:
                     self._say_once(line)
-                if done.stop is not None:
-                    raise done.stop
+                if done.stop is not None:  # after the others that are finished, whose rows are kept
+                    stop = done.stop
+                    continue
                 if isinstance(task, Cell):
                     yield done.row
                     continue
@@ -173,6 +175,8 @@ class Harness:
                     row = failed_row(work, cell, done.error)
                     self.rows.save(row)
                     yield row
+            if stop is not None:
+                raise stop
 
     def _submit(self, pool: Pool, handle: object, task: Task, waiting: Waiting, others: int) -> Future[Done]:
         if pool.is_here:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
-from deepcore.common.checks import UsageError
+from deepcore.common.checks import UsageError, check_choice
 from deepcore.common.resources import available_memory, free_disk
 from deepcore.common.units import size
 from deepcore.experiment.plan import Cell, Plan, ProxyTask, Runtime
@@ -17,10 +18,12 @@ from deepcore.proxy.engine import find_stored
 from deepcore.proxy.signals import Signal
 from deepcore.selection.budget import Budget
 from deepcore.selection.extrapolated import spread_memory
-from deepcore.selection.method import CoresetMethod
+from deepcore.selection.method import CoresetMethod, ScoreMethod
 from deepcore.selection.needs import reads_proxy
+from deepcore.selection.ranking import ENDS
 
 CPU = torch.device("cpu")
+GPU = "memory of the GPU"  # as a place
 LIBRARIES = 32 << 20  # bytes that the first use of a library's kernels takes (not what malloc keeps)
 SAVING = 640  # bytes a candidate while a selection and its scores are written
 
@@ -60,12 +63,15 @@ class Need(NamedTuple):
 
 
 def check_methods(plan: Plan) -> None:
-    """Call `check` of each method of the plan, at each fraction and seed; UsageError when one cannot work."""
+    """Call `check` of each method of the plan, at each fraction and seed, and check which end of a score it
+    keeps; UsageError when one cannot work."""
     spec = plan.spec
     for of_seed in plan.seeds.values():
         for method in spec.methods:
             fractions = spec.fractions if method.uses_fraction else ()
             for chosen in dict.fromkeys(map(method.resolve, fractions)) if fractions else (method,):
+                if isinstance(chosen, ScoreMethod):
+                    check_choice(f"keep of {chosen.name}", chosen.keep, ENDS)
                 chosen.check(of_seed.pool, spec.proxy.epochs)
 
 
@@ -83,12 +89,19 @@ def check_resources(
         plan, runtime: the experiment.
         pending: cells without a row.
         proxies: the proxy runs that they read.
-        jobs: tasks side by side on this machine; each may be the largest.
+        jobs: tasks side by side on this machine; each may be the largest. Several GPUs share them
+            evenly; the one with the least free memory must hold the most that are on one.
     """
+    devices = runtime.devices[:jobs]
     for need in needs(plan, runtime, pending, proxies):
-        at_once = need._replace(needed=jobs * need.needed) if jobs > 1 and need.place != "disk" else need
         if not need.fits:
             raise UsageError(f"{need}: {need.remedy}")
+        at_once = need
+        if need.place == GPU and len(devices) > 1:
+            most, least = math.ceil(jobs / len(devices)), min(map(available_memory, devices))
+            at_once = need._replace(needed=most * need.needed, available=least)
+        elif need.place != "disk":
+            at_once = need._replace(needed=jobs * need.needed)
         if not at_once.fits:
             raise UsageError(f"{jobs} at once: {at_once}: give fewer --jobs, or {need.remedy}")
 
@@ -176,7 +189,7 @@ def _places(device: torch.device, what: str, host: int, on_device: int, remedy: 
         yield Need(what, "memory", host + on_device, available_memory(CPU), remedy)
         return
     yield Need(what, "memory", host, available_memory(CPU), remedy)
-    yield Need(what, "memory of the GPU", on_device, available_memory(device), remedy)
+    yield Need(what, GPU, on_device, available_memory(device), remedy)
 
 
 def _first_seeds(pending: Iterable[Cell]) -> Iterator[tuple[CoresetMethod, float | None, int]]:

@@ -48,7 +48,8 @@ def _phase_table(found: Sequence[Phase]) -> TextTable:
             phase.name,
             phase.net or "-",
             phase.formula or "-",
-            *(f"{passes:,}" if phase.formula else "-" for passes in (phase.here, phase.counted)),
+            f"{phase.here:,}" if phase.formula else "-",
+            f"{phase.counted:,}" if phase.formula or phase.counted else "-",
             *(digits(amount / scale) for amount in (phase.flops_here, phase.flops_measured)),
             _over(phase),
             "-" if phase.seconds is None else seconds(phase.seconds),
@@ -66,6 +67,6 @@ def _phase_table(found: Sequence[Phase]) -> TextTable:
 
 def _over(phase: Phase) -> str:
     """How much more the formula says than was measured."""
-    if not phase.flops_measured:
+    if not phase.formula or not phase.flops_measured:
         return "-"
     return f"{100 * (phase.flops_here / phase.flops_measured - 1):.1f}%"

@@ -18,8 +18,8 @@ POINTS = (0.5, 1.0, 2.0, 5.0)
 NOTES = (
     "seeds: of the methods that have most. std: of a method's difference from Random over seeds, median over "
     "the methods. found: 80% of experiments with these seeds find a true difference of this size.",
-    "Found means p < 0.05, two-sided, after Holm over the methods compared. The seeds give 80% or more: Holm "
-    "asks less of all but the smallest p value.",
+    "Found means p < 0.05, two-sided, after Holm over the methods compared. It is for a method of that std: "
+    "one that varies more needs more seeds. Holm asks less of all but the smallest p value.",
 )
 
 

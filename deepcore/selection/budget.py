@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_FLOOR, Decimal
 
 import numpy as np
 
 from deepcore.common.checks import UsageError, check_fraction
+from deepcore.common.shares import rows_of_share
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Budget:
         check_fraction(fraction)
         if n < 1:
             raise UsageError("the train pool is empty: nothing to select from")
-        k = int((Decimal(str(fraction)) * n + Decimal("0.5")).to_integral_value(rounding=ROUND_FLOOR))
+        k = rows_of_share(fraction, n)
         return cls(float(fraction), min(max(k, 1), n))
 
 

@@ -246,6 +246,13 @@ class ScoreMethod(CoresetMethod):
         super().__post_init__()
         if self.sampler is not None:
             check_choice("sampler", self.sampler, SAMPLERS)
+            own = self.own_run
+            if own is not None and own.rows == "validation" and self.make_sampler().reads_run:
+                valid = ", ".join(name for name, sampler in SAMPLERS.items() if not sampler().reads_run)
+                raise UsageError(
+                    f"sampler is {self.sampler!r}: {self.name} reads a training on the validation rows "
+                    f"alone, which records nothing for it; valid: {valid}"
+                )
         if self.extrapolate is not None:
             check_share(self.extrapolate)
             if self.repeats_needed > 1:

@@ -6,8 +6,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from deepcore.common.checks import check_choice
 from deepcore.selection.budget import Budget, check_budget, class_quotas
 from deepcore.selection.selection import Selection
+
+ENDS = {"highest": np.negative, "lowest": np.asarray, "zero": np.abs}  # each makes the best smallest
 
 
 def order_by_score(scores: np.ndarray, ids: np.ndarray, keep: str) -> np.ndarray:
@@ -23,7 +26,7 @@ def order_by_score(scores: np.ndarray, ids: np.ndarray, keep: str) -> np.ndarray
 
 def _smallest_first(scores: np.ndarray, keep: str) -> np.ndarray:
     """A key whose smallest values are the best scores."""
-    return {"highest": np.negative, "lowest": np.asarray, "zero": np.abs}[keep](scores)
+    return ENDS[check_choice("keep", keep, ENDS)](scores)
 
 
 def rank(scores: np.ndarray, ids: np.ndarray, keep: str) -> np.ndarray:
@@ -38,7 +41,7 @@ def merit(scores: np.ndarray, keep: str) -> np.ndarray:
 
     "highest" keeps it; "lowest" gives max - score and "zero" max|score| - |score|, both at least 0.
     """
-    if keep == "highest":
+    if check_choice("keep", keep, ENDS) == "highest":
         return scores
     size = scores if keep == "lowest" else np.abs(scores)
     return size.max() - size

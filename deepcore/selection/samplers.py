@@ -50,6 +50,11 @@ class Sampler(abc.ABC):
     needs: frozenset[Signal] = frozenset()  # read beside the score, in the method's recording
     needs_val: frozenset[Signal] = frozenset()  # the same of the validation rows
 
+    @property
+    def reads_run(self) -> bool:
+        """Whether it reads anything of a run beside the score."""
+        return bool(self.needs | self.needs_val)
+
     def checkpoints(self, epochs: int) -> range:
         """The rows of trajectories of `epochs` epochs that it reads, where it reads any."""
         return range(1, epochs + 1)

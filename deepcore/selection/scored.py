@@ -128,15 +128,17 @@ def _spending(work: Callable[[], T], device: torch.device, meter: Meter | None) 
 
 def signal_bytes(method: CoresetMethod, run: ProxyRun) -> int:
     """Bytes of the recordings in `run` that `method` reads: of trajectories the checkpoints it reads, of
-    every repeat; final arrays whole; a network's weights are not counted."""
-    total = 0
+    every repeat; final arrays whole; a network's weights are not counted. With `extrapolate` the features of
+    all candidates are read."""
+    total, needs = 0, stored(method.needs) - {Signal.WEIGHTS}
     if method.own_run is not None:
         run = run.require_own(method.name)
         total += 0 if run.rest_features is None else run.rest_features.nbytes
         if method.own_run.rows == "validation":
             return total
+        needs |= {Signal.FEATURES}
     rows = len(frozenset().union(*method.rows_read(run.epochs)))
-    for signal in stored(method.needs) - {Signal.WEIGHTS}:
+    for signal in needs:
         if signal in FINAL:
             total += run.final_array(signal).nbytes
         else:

@@ -168,4 +168,10 @@ def test_ranks_by_hand():
     by_scipy = scipy_stats.friedmanchisquare([1.5] * 4, [3.0] * 4, [1.5] * 4)
     assert (ranks.overall.n, ranks.overall.p) == (4, pytest.approx(by_scipy.pvalue))
     assert rank_table(rows_of("A", 1, 2, 3), "MLP") is None
+
+
+def test_ranks_within_a_seed_are_of_one_data_set():
+    two = [*rows_of("A", 1, 2, 3), *rows_of("A", 4, 5, 6, dataset="letter.npz")]
+    with pytest.raises(UsageError, match=r"of one data set, not of Digits and letter\.npz"):
+        rank_table(two, "MLP")
     assert rank_table(ROWS, "LeNet") is None

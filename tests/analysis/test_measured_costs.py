@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter
+from dataclasses import dataclass
+from typing import ClassVar
 
 import pytest
 import torch
@@ -22,7 +24,10 @@ from deepcore.experiment.harness import Harness
 from deepcore.experiment.rows import RowStore
 from deepcore.experiment.spec import ExperimentSpec
 from deepcore.nets import networks as nets
+from deepcore.proxy.signals import Signal
 from deepcore.proxy.use import ProxyUse
+from deepcore.report.phase_report import phase_report
+from deepcore.selection.method import ScoreMethod
 from deepcore.selection.needs import use_of
 
 CPU = torch.device("cpu")
@@ -269,12 +274,15 @@ def test_passes_for_methods_to_come_are_shared_and_not_alone(tmp_path):
     assert of_all.shared == flops(first.passes["proxy"], first.flops_per_example["proxy"]) > of_all.alone
 
 
-def test_repeats_are_the_method_s_own(rows):
+def test_repeats_that_no_other_method_reads_are_the_method_s_own(rows):
     repeats = {"train": 720, "record": 0, "validation": 0, "encode": 0, "test": 0}
     el2n = next(row for row in rows if row.method == "EL2N")
     seconds = {**el2n.measured["seconds"], "repeats": 5.0}
     more = dataclasses.replace(
-        el2n, passes={**el2n.passes, "repeats": repeats}, measured={**el2n.measured, "seconds": seconds}
+        el2n,
+        repeats={"runs": 1, "epochs": 10},
+        passes={**el2n.passes, "repeats": repeats},
+        measured={**el2n.measured, "seconds": seconds},
     )
     others = [row for row in rows if row.method in ("CLD", "AUM") and row.seed == el2n.seed]
     was, now = (bills([row, *others])["EL2N", FRACTION] for row in (el2n, more))
@@ -284,9 +292,7 @@ def test_repeats_are_the_method_s_own(rows):
     assert now.select_seconds == pytest.approx(was.select_seconds + 5)
     assert el2n.repeats == {"runs": 0, "epochs": 0}
     peaks = {**el2n.measured["peak_bytes"], "repeats": 9}
-    shown = dataclasses.replace(
-        more, repeats={"runs": 1, "epochs": 10}, measured={**more.measured, "peak_bytes": peaks}
-    )
+    shown = dataclasses.replace(more, measured={**more.measured, "peak_bytes": peaks})
     (phase,) = [phase for phase in phases([shown, *others]) if phase.name == "repeats: EL2N"]
     assert (phase.here, phase.counted, phase.seconds, phase.peak_bytes) == (720, 720, 5.0, 9)
     logged = dataclasses.replace(
@@ -294,6 +300,75 @@ def test_repeats_are_the_method_s_own(rows):
     )
     found = [phase for phase in phases([logged]) if phase.name == "repeats: EL2N"]
     assert [(phase.here, phase.counted) for phase in found] == [(720, 720)] * 2
+
+
+def test_repeats_of_two_methods_are_trained_once_and_billed_once(tmp_path):
+    both = grid(tmp_path, "EL2N:repeats=3,epochs=3", "GraNd:repeats=3,epochs=3", everything=False)
+    assert len(list((tmp_path / "proxies").iterdir())) == 3
+    n, q, (f, b) = 72, 18, of_example(both[0], "proxy")
+    repeats = 2 * 3 * n * (f + b)
+    trained = T_PROXY * n * (f + b) + (n + (T_PROXY + 1) * q) * f + repeats
+    bills = measured_costs(both)
+    assert sum(bill.shared for bill in bills) == pytest.approx(trained)
+    assert [bill.marginal for bill in bills] == [0, 0]
+    assert {bill.alone for bill in bills} == {3 * n * (f + b) + (n + 4 * q) * f + repeats}
+
+
+def test_what_each_method_reads_of_the_repeats_by_hand(tmp_path):
+    texts = ("EL2N:repeats=2,epochs=4", "GraNd:repeats=3,epochs=2,record=post_epoch", "AUM")
+    three = grid(tmp_path, *texts)
+    n, q, (f, b) = 72, 18, of_example(three[0], "proxy")
+    trained = flops(three[0].passes["proxy"], three[0].flops_per_example["proxy"])
+
+    def run(epochs, post=0):
+        return epochs * n * (f + b) + (n * (1 + post) + q * (epochs + 1)) * f
+
+    el2n, grand, aum = measured_costs(three)
+    # repeat 1 makes four epochs for EL2N, each followed by a pass for GraNd; repeat 2 is GraNd's alone
+    first, second = 4 * n * (f + b) + 4 * n * f, 2 * n * (f + b) + 2 * n * f
+    assert el2n.shared == pytest.approx(trained / 3 + first / 2)
+    assert grand.shared == pytest.approx(trained / 3 + first / 2 + second)
+    assert aum.shared == pytest.approx(trained / 3)
+    assert el2n.alone == run(4) + 4 * n * (f + b)
+    assert grand.alone == run(2, 2) + 2 * second
+    assert el2n.marginal == 2 * n * (f + b)  # two epochs that GraNd does not read
+    assert grand.marginal == 2 * n * f + 2 * n * f + second  # the passes of two runs, and repeat 2
+    counted = [row.passes["repeats"] for row in three[:2]]
+    assert [passes["train"] for passes in counted] == [4 * n, 2 * 2 * n]
+    assert [passes["record"] for passes in counted] == [4 * n, 2 * 2 * n]
+
+
+@dataclass(frozen=True)
+class Own(ScoreMethod):
+    """A method of the user's that puts the candidates through the trained network, in two ways."""
+
+    name: ClassVar[str] = "Own"
+    features: ClassVar[bool] = True
+
+    @property
+    def needs(self):
+        return super().needs | {Signal.WEIGHTS}
+
+    def score(self, run):
+        network = run.trained_network()
+        if self.features:
+            network.features(run.ids)
+        return network.losses(run.ids, run.labels)
+
+
+@pytest.mark.parametrize("features", [True, False])
+def test_the_phases_of_a_method_without_a_formula_are_what_was_counted(tmp_path, monkeypatch, features):
+    monkeypatch.setattr(Own, "features", features)
+    monkeypatch.setitem(methods.METHODS, "Own", Own)
+    (row,) = grid(tmp_path, "Own", everything=False)
+    found = [phase for phase in phases([row]) if phase.name == "scoring: Own"]
+    assert [(p.formula, p.here, p.counted) for p in found] == [("", 0, row.n)] * (1 + features)
+    assert {p.flops_measured for p in found} == {row.n * of_example(row, "proxy")[0]}
+    assert [p.seconds is None for p in found] == [False] + [True] * features
+    assert [p.peak_bytes is None for p in found] == [False] + [True] * features
+    lines = [line for line in phase_report([row]).splitlines() if line.startswith("scoring: Own")]
+    # name, net, formula, passes here and counted, FLOPs here and measured, here over
+    assert [[*line.split()[3:6], line.split()[8]] for line in lines] == [["-", "-", "72", "-"]] * len(found)
 
 
 def test_seconds_alone_by_hand(rows):

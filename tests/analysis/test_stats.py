@@ -151,6 +151,14 @@ def test_best_and_what_is_not_distinguishable_from_it():
     assert stats.best({"X": seeds(1, 2), "Y": seeds(1, 2)}).name == "X"
 
 
+def test_the_best_is_chosen_over_the_seeds_that_all_have():
+    """B is better on every common seed; its further seeds are hard ones."""
+    table = {"A": seeds(90.0, 91.0, 92.0), "B": seeds(93.0, 94.1, 95.0, 70.0, 70.0, 70.0)}
+    assert stats.best(table).name == "B"
+    apart = {"A": {0: 90.0}, "B": {1: 93.0}}
+    assert stats.best(apart).name == "B"  # no common seed: each by its own
+
+
 def test_ranks_by_hand():
     table = {"A": seeds(3, 3, 1), "B": seeds(2, 3, 2), "C": seeds(1, 0, 3)}
     result = stats.average_ranks(table)

@@ -38,6 +38,18 @@ def noisy(train=0.0, val=0.0, seed=0, classes=4):
     return data, split, flip(data, split, LabelNoise(train, val))
 
 
+def test_labels_flip_to_classes_that_have_candidates():
+    """Class 1 of three has no rows, in either part."""
+    x = np.random.default_rng(0).normal(size=(240, 3)).astype(np.float32)
+    y = 2 * (np.arange(240) % 2)
+    data = from_arrays("Gap", x[:200], y[:200], x[200:], y[200:])
+    split = make_split(data.train.labels, val_fraction=0.1, seed=0)
+    found = flip(data, split, LabelNoise(0.2, 0.2))
+    assert set(found.data.train.labels) == {0, 2}
+    np.testing.assert_array_equal(found.data.train.labels[found.rows], 2 - data.train.labels[found.rows])
+    assert len(found.rows) == 36
+
+
 @pytest.mark.parametrize(("rate", "count"), [(0.1, 18), (0.3, 54), (0.5, 90)])
 def test_exactly_the_rate_of_the_pool_is_flipped_and_nothing_else(rate, count):
     data, split, flipped = noisy(train=rate)

@@ -32,6 +32,12 @@ def test_sizes_by_hand():
     assert tail_sizes(np.array([50, 80, 60]), 1).tolist() == [50, 50, 50]
 
 
+def test_a_class_without_rows_is_not_counted():
+    assert tail_sizes(np.array([0, 270, 0, 270, 270]), 9).tolist() == [0, 270, 0, 90, 30]
+    with pytest.raises(UsageError, match="two classes or more, and there is 1"):
+        tail_sizes(np.array([0, 5, 0]), 2)
+
+
 def test_a_small_class_lowers_the_whole_profile():
     assert tail_sizes(np.array([270, 45, 270, 270]), 27).tolist() == [135, 45, 15, 5]
 

@@ -104,6 +104,17 @@ def test_measured_costs_and_phases(done):
     assert listed[f"proxy training on S = {part:,} rows"].formula == "S T"
 
 
+def test_what_is_read_of_a_share_by_hand(done):
+    _, rows = done
+    n, epochs, width = rows["AUM"].n, SHORT.epochs, 256
+    part = round(0.4 * n)
+    features = 4 * n * width  # of the share and of the others
+    assert rows["AUM:extrapolate=0.4"].signal_bytes == 4 * part * epochs + features
+    assert rows["SloCurv:extrapolate=0.4"].signal_bytes == features
+    cld = rows["CLD:extrapolate=0.4"]
+    assert cld.signal_bytes == 4 * (part + cld.q) * (epochs + 1) + features
+
+
 def test_what_this_harness_does_is_what_it_counted(done):
     _, rows = done
     for label, row in rows.items():
@@ -123,6 +134,7 @@ def test_what_this_harness_does_is_what_it_counted(done):
         expected = {"proxy": counted["train"], "score": sum(own.values())}
         expected |= {kind: counted[kind] for kind in ("record", "validation", "encode")}
         assert here == {stage: n for stage, n in expected.items() if n}, label
+        assert cost.storage_bytes == row.signal_bytes, label
 
 
 def test_the_paper_s_terms_are_those_of_the_share():

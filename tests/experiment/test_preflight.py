@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import pytest
 from small_grids import grid, runner
 from tiny import images, short
 
 from deepcore.common.checks import UsageError
+from deepcore.proxy.signals import Signal
+from deepcore.selection.method import ScoreMethod
 
 TOO_SHORT = {
     "CLD": (["--epochs", "2"], "CLD: 2 loss differences per sample, at least 3 are needed"),
@@ -70,3 +75,28 @@ def test_the_command_line_refuses_a_subset_of_other_data(call, tmp_path):
     assert status == 2
     assert "id 1437 is no row of the training set" in err
     assert not (tmp_path / "runs").exists()
+
+
+@dataclass(frozen=True)
+class Mistyped(ScoreMethod):
+    """A method of the user's that says wrongly which end is kept."""
+
+    name: ClassVar[str] = "Mistyped"
+
+    @property
+    def keep(self):
+        return "high"
+
+    @property
+    def needs(self):
+        return super().needs | {Signal.LOSS}
+
+    def score(self, run):
+        return run.trajectory(Signal.LOSS, self.mode)[-1]
+
+
+def test_an_unknown_end_to_keep_is_refused_before_the_proxy_is_trained(tmp_path):
+    message = r"unknown keep of Mistyped 'high' \(did you mean highest\?\); valid: highest, lowest, zero"
+    with pytest.raises(UsageError, match=message):
+        runner(tmp_path / "a", grid(Mistyped()))
+    assert not (tmp_path / "a").exists()

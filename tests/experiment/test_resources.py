@@ -16,14 +16,16 @@ import torch
 from helpers import proxy_of
 from noise_runs import a_run
 from small_grids import grid, runner
-from tiny import images
+from tiny import images, short
 
 import methods
 from deepcore.common import resources
 from deepcore.common.checks import UsageError
+from deepcore.data.datasets import load
 from deepcore.data.split import make_split
 from deepcore.experiment import preflight
-from deepcore.experiment.preflight import LIBRARIES, needs, proxy_states
+from deepcore.experiment.dry_run import proxy_passes
+from deepcore.experiment.preflight import LIBRARIES, check_resources, needs, proxy_states
 from deepcore.selection.budget import Budget
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # 20 epochs: parameters are reduced
@@ -196,6 +198,32 @@ def test_a_disk_that_is_too_small_is_refused(tmp_path, monkeypatch):
     assert runner(tmp_path, grid("CLD", "AUM", seeds=(0, 1)), data).run()
 
 
+@pytest.mark.parametrize(
+    ("text", "everything"),
+    [
+        *(("Herding", False), ("Herding", True), ("CLD", False), ("AUM", False), ("D2", False)),
+        *(("EL2N:repeats=2,epochs=2", False), ("AUM:extrapolate=0.5", False), ("TAP", False)),
+    ],
+)
+def test_a_dry_run_counts_the_passes_that_the_proxy_run_makes(tmp_path, text, everything):
+    harness = runner(tmp_path, grid(text, everything=everything))
+    (row,) = harness.run()
+    assert row.status == "ok", row.error
+    planned = [proxy_passes(task) for task in harness.plan.proxies_of(harness.plan.cells)]
+    counted = [row.passes[part] for part in ("proxy", "repeats") if part in row.passes]
+    repeated = [sum(passes) for passes in zip(*planned, strict=True)]
+    assert repeated[0] == sum(passes["train"] for passes in counted)
+    assert sum(repeated) == sum(sum(passes.values()) for passes in counted)
+
+
+def test_a_dry_run_of_herding_by_hand(tmp_path):
+    """1,292 digits and 145 validation rows: no row 0, three validations, one pass for the features."""
+    spec = grid("Herding", proxy=short(epochs=2), everything=False)
+    harness = runner(tmp_path, dataclasses.replace(spec, val_fraction=0.1), load("Digits"))
+    (task,) = harness.plan.proxies.values()
+    assert proxy_passes(task) == (2 * 1292, 1292 + 3 * 145)
+
+
 def test_what_is_written_of_an_unfinished_run_is_not_counted_again(tmp_path):
     data, spec = images(rows=9000), grid("CLD")
     harness = runner(tmp_path, spec, data)
@@ -224,6 +252,46 @@ def test_a_gpu_s_memory_is_counted_apart(tmp_path, monkeypatch):
     assert (
         next(needs(harness.plan, harness.runtime, harness.pending(), [])).needed == found[0].needed + on_gpu
     )
+
+
+GPUS = tuple(torch.device(f"cuda:{i}") for i in range(4))
+
+
+@pytest.fixture
+def on_gpus(tmp_path, monkeypatch):
+    """`check_resources` of D2, which needs `need` bytes of a GPU, on four GPUs with so much free memory."""
+    harness = runner(tmp_path, grid("D2"))
+    runtime = dataclasses.replace(harness.runtime, device=GPUS[0], devices=GPUS)
+    free = dict.fromkeys(GPUS, 0)
+    monkeypatch.setattr(preflight, "available_memory", lambda d: free.get(d, 1 << 40))
+    need = next(n for n in needs(harness.plan, runtime, harness.pending(), []) if "GPU" in n.place).needed
+
+    def check(*available, jobs, devices=GPUS):
+        free.update(zip(GPUS, available, strict=False))
+        of = dataclasses.replace(runtime, devices=devices)
+        check_resources(harness.plan, of, harness.pending(), [], jobs=jobs)
+
+    return check, need
+
+
+def test_jobs_share_the_memory_of_the_gpu_that_they_are_on(on_gpus):
+    check, need = on_gpus
+    check(*[need] * 4, jobs=4)
+    check(*[2 * need] * 4, jobs=8)
+    check(4 * need, jobs=4, devices=())
+    refused = "at once: D2 needs about .* of memory of the GPU, .* are free: give fewer --jobs"
+    with pytest.raises(UsageError, match=f"5 {refused}"):
+        check(*[2 * need - 1] * 4, jobs=5)
+    with pytest.raises(UsageError, match=f"4 {refused}"):
+        check(4 * need - 1, jobs=4, devices=())
+
+
+def test_the_gpu_with_the_least_free_memory_counts_where_a_job_is_on_it(on_gpus):
+    check, need = on_gpus
+    with pytest.raises(UsageError, match=r"4 at once: D2 needs about .* of memory of the GPU"):
+        check(*[2 * need] * 3, need - 1, jobs=4)
+    check(*[2 * need] * 3, need - 1, jobs=3)  # on the first three
+    check(need, 0, 0, 0, jobs=1)
 
 
 def test_memory_within_a_control_group(tmp_path, monkeypatch):

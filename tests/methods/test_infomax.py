@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from helpers import full_run, labels_of
 from oracle_scores import best_subset, information, similar
+from small_grids import grid, runner
+from tiny import short
 
 import methods
 from deepcore.common.checks import UsageError
@@ -96,3 +98,52 @@ def test_features_of_zero_resemble_nothing():
 def test_bad_fields(fields, message):
     with pytest.raises(UsageError, match=message):
         methods.get("InfoMax")(**fields)
+
+
+def test_the_fraction_sets_the_epochs_that_its_score_reads():
+    """TDDS reads 10 epochs in windows of 5 at 10%, 90 in windows of 10 at 70%; without a fraction 30."""
+    method = methods.parse("InfoMax:of=tdds")
+    few, many = method.resolve(0.1), method.resolve(0.7)
+    assert few.rows_read(100) == (range(2, 11),)
+    assert many.rows_read(100) == (range(2, 91),)
+    assert method.rows_read(100) == (range(2, 31),)
+    assert few != many
+    assert few.resolve(0.1) == few.resolve(0.7) == few
+    run = full_run(labels_of(40, 30))
+    wide = [dataclasses.replace(method, neighbors=1).resolve(f).memory(run, 7, 6, 60) for f in (0.1, 0.3)]
+    assert wide[0].host < wide[1].host  # windows of 5 and 20 epochs
+    # what identifies it in rows and files stays
+    assert few.spec() == method.spec()
+    assert few.label() == method.label()
+    assert set(few.spec()) == set(methods.get("InfoMax")().spec())
+    el2n = methods.get("InfoMax")()
+    assert el2n.resolve(0.1) is el2n
+
+
+@pytest.mark.parametrize("fraction", [0.1, 0.2])
+def test_a_resolved_one_reads_what_it_says_and_chooses_the_same(fraction):
+    run, method = full_run(labels_of(25, 15), epochs=40), methods.parse("InfoMax:of=tdds")
+    resolved, budget = method.resolve(fraction), Budget.of(fraction, 40)
+    (read,) = resolved.rows_read(40)
+    others = sorted(set(range(41)) - set(read))
+    changed = {key: np.array(a) for key, a in run.trajectories.items()}
+    for a in changed.values():
+        a[others] = 7.0
+    expected = method.select(run, budget, np.random.default_rng(0))
+    for held in (run, dataclasses.replace(run, trajectories=changed)):
+        chosen = resolved.select(held, budget, np.random.default_rng(0))
+        np.testing.assert_array_equal(chosen.rows, expected.rows)
+        np.testing.assert_array_equal(chosen.scores, expected.scores)
+
+
+def test_its_bill_is_that_of_the_fraction(tmp_path):
+    proxy = short(epochs=12)
+    few, many = runner(tmp_path, grid("InfoMax:of=tdds", fractions=(0.1, 0.2), proxy=proxy)).run()
+    assert [few.status, many.status] == ["ok", "ok"], few.error
+    features = 4 * few.n * 256
+    assert few.signal_bytes == features + 4 * few.n * 9  # rows 2 to 10
+    assert many.signal_bytes == features + 4 * few.n * 11  # 20 of 12 epochs
+    assert few.method_spec == many.method_spec
+    # the scores of each fraction are kept
+    names = {path.name for path in tmp_path.glob("selections/*/scores*.npz")}
+    assert names == {"scores-f0.1.npz", "scores-f0.2.npz"}

@@ -99,3 +99,16 @@ def test_extrapolation_would_save_nothing():
         methods.get("TAP")(extrapolate=0.5)
     with pytest.raises(UsageError, match="epochs is 0"):
         methods.get("TAP")(epochs=0)
+
+
+@pytest.mark.parametrize("sampler", ["beta", "drop"])
+def test_a_sampler_that_reads_what_its_training_does_not_record_is_refused(sampler):
+    message = f"sampler is '{sampler}': TAP .* validation rows alone.*; valid: top, strata, middle"
+    with pytest.raises(UsageError, match=message):
+        methods.parse(f"TAP:sampler={sampler}")
+
+
+@pytest.mark.parametrize("sampler", ["top", "strata", "middle"])
+def test_other_samplers_run(tmp_path, sampler):
+    (row,) = runner(tmp_path, grid(f"TAP:epochs=2,sampler={sampler}")).run()
+    assert row.status == "ok", row.error

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import methods
 from deepcore.common.checks import DeepcoreError, UsageError
 from deepcore.selection.budget import Budget, class_quotas
-from deepcore.selection.ranking import order_by_score, rank, top_k
+from deepcore.selection.ranking import merit, order_by_score, rank, top_k
 from deepcore.selection.selection import Selection
 
 
@@ -205,3 +205,10 @@ def test_no_method_returns_less_than_an_impossible_budget(method, class_balanced
     method = methods.parse(method, class_balanced=class_balanced)
     with pytest.raises(UsageError, match=f"a budget of {k} from 24 rows"):
         method.select(run, Budget(1.0, k), np.random.default_rng(0))
+
+
+def test_an_unknown_end_of_the_score_is_a_sentence():
+    scores, ids = np.array([1.0, -2.0]), np.arange(2)
+    for call in (lambda: rank(scores, ids, "high"), lambda: merit(scores, "high")):
+        with pytest.raises(UsageError, match=r"unknown keep 'high' .did you mean highest.*lowest, zero"):
+            call()
