@@ -185,9 +185,9 @@ GRIDS = {
         _noisy(30),
         _long(
             "",
-            Part(CORE, (0.002, 0.01, 0.05, 0.1), 8),
-            Part((*SELECTIONS, *PAPER, *FURTHER), (0.01,), 8),
-            Part(("FacilityLocation", "S2L"), (0.002, 0.05, 0.1), 8),  # above Random on other data sets
+            Part(CORE, (0.002, 0.01, 0.05, 0.1), 10),
+            Part((*SELECTIONS, *PAPER, *FURTHER), (0.01,), 10),
+            Part(("FacilityLocation", "S2L"), (0.002, 0.05, 0.1), 10),  # above Random on other data sets
             Part(("Full",), (0.01,), 1),
         ),
         _long("_large", Part(FEW, (0.3,), 3), Part((*FEW, "Full"), (0.5, 0.75), 1)),

@@ -65,7 +65,7 @@ class BoundarySetCCS(ScoreMethod):
             "one stratum for each number of steps, as in the CLD paper, where CCS has 50 of equal width",
         ),
         family="score",
-        passes="at most N cap forward and backward",
+        passes="up to `cap` (50) times N forward and backward",
     )
 
     def __post_init__(self) -> None:

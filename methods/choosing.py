@@ -26,7 +26,8 @@ COLUMNS = ("method", "keeps", "reads", "proxy epochs", "forward passes", "scorin
 HEAD = f"""# Which method for what
 
 Generated from the classes by `python -m methods.choosing`; edit those, not this file. What each method
-computes, and how faithfully, is in [README.md](README.md).
+computes, and how faithfully, is in [README.md](README.md). How accurate its coresets were here, beside
+random ones, is in [results.md](../docs/results.md#over-data-sets).
 
 All numbers are for {N:,} candidates in {CLASSES} classes, {Q:,} validation rows, a proxy of {EPOCHS} epochs
 with {FEATURES} features, {100 * FRACTION:g}% kept, and each method alone, with its defaults.
@@ -86,7 +87,7 @@ def _row(name: str) -> list[str]:
     wanted = sorted(signal.value for signal in stored(method.needs))
     wanted_val = sorted(f"{signal.value} of Q" for signal in stored(method.needs_val))
     passes = use.passes(N, Q)
-    epochs = f"{use.epochs} on Q" if own else str(use.epochs)
+    epochs = f"{use.epochs}, a run of its own on Q" if own else str(use.epochs)
     memory = method.memory(_pool(), round(FRACTION * N), FEATURES, EPOCHS)
     return [
         name,
