@@ -42,7 +42,7 @@ def test_what_scoring_passes_through_a_network_is_said():
 def test_rows_by_hand():
     page = choosing.page()
     assert "| CLD | the highest | loss, loss of Q | 30 | 31 N + 31 Q | - | 14 MB |" in page
-    assert "| TAP | the highest | loss | 10 on Q | - | 2 N forward |" in page
+    assert "| TAP | the highest | loss | 10, a run of its own on Q | - | 2 N forward |" in page
     assert "| Moderate | its middle | features | 30 | 1 N + 31 Q | - |" in page
 
 
