@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 
 import pytest
@@ -13,6 +14,7 @@ from deepcore.common.checks import UsageError
 from deepcore.common.pools import RayPool, SerialPool
 from deepcore.experiment import far
 from deepcore.experiment.far import take_back
+from deepcore.experiment.tasks import Done
 
 SELECTION = ("CLD", "Random", "EL2N:repeats=2,epochs=2")
 
@@ -49,6 +51,43 @@ def test_a_cell_asks_for_its_proxy_run_when_another_worker_trained_it(tmp_path, 
     (row,) = runner(tmp_path / "run", spec, data, jobs=2, pool=FarPool()).run()
     assert (row.status, asked) == ("ok", [1])
     assert len(list(tmp_path.glob("run/proxies/*"))) == 1
+
+
+class StoppedPool(FarPool):
+    """Two workers at once; the disk of the first is full."""
+
+    slots = 2
+
+    def __init__(self):
+        self.submitted = 0
+
+    def submit(self, work, *args):
+        self.submitted += 1
+        if self.submitted > 1:
+            return super().submit(work, *args)
+        future = concurrent.futures.Future()
+        future.set_result(Done(stop=OSError("the disk is full")))
+        return future
+
+
+def test_rows_that_were_finished_beside_a_stop_are_kept(tmp_path, monkeypatch):
+    def stopped_first(running, **given):  # finished futures are a set, in no fixed order
+        return sorted(running, key=lambda future: future.result().stop is None), set()
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("concurrent.futures.wait", stopped_first)
+    spec, data = grid("Random", fractions=(0.2, 0.5)), images()
+    with pytest.raises(OSError, match="disk is full"):
+        runner(tmp_path / "run", spec, data, jobs=2, pool=StoppedPool()).run()
+    assert len(list(tmp_path.glob("run/rows/*.json"))) == 1
+
+
+def test_each_worker_has_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    made = {far._temporary.__wrapped__("key") for _ in range(2)}  # as two processes would
+    assert len(made) == 2
+    assert all(folder.is_dir() for folder in made)
+    assert far._temporary("key") == far._temporary("key")
 
 
 @pytest.mark.parametrize("name", ["../x", "elsewhere/x", "rows/../../x"])
