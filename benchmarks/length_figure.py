@@ -7,8 +7,8 @@ import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from benchmarks.wording import listed, signed
-from deepcore.analysis.stats import Paired, paired_difference
+from benchmarks.wording import interval, listed
+from deepcore.analysis.stats import paired_difference
 from deepcore.experiment.rows import ResultRow
 from deepcore.report.cells import percent
 from deepcore.report.figure_files import DPI, INK, dress
@@ -51,7 +51,7 @@ def length_sentences(rows: Sequence[ResultRow]) -> list[str]:
             for epochs, *_ in points[-3:]
         }
         pairs = [paired_difference(of, b, a) for a, b in itertools.pairwise(of)]
-        steps = [f"{pair.reference} to {pair.method} epochs {_change(pair)}" for pair in pairs]
+        steps = [f"{pair.reference} to {pair.method} epochs {interval(pair, 2)}" for pair in pairs]
         place = f"{net}, {percent(fraction)} kept"
         lines.append(f"{place} ({pairs[-1].n} seeds), in points: {', '.join(steps)}.")
         if pairs[-1].distinguishable:
@@ -62,11 +62,6 @@ def length_sentences(rows: Sequence[ResultRow]) -> list[str]:
     )
     limit = f"; by its intervals it could change up to {max(ends):.1f} points" if ends else ""
     return [*lines, f"{last}{limit}."]
-
-
-def _change(pair: Paired) -> str:
-    interval = "" if pair.low is None else f" [{signed(pair.low)}, {signed(pair.high)}]"
-    return f"{signed(pair.difference)}{interval}"
 
 
 def length_figure(rows: Sequence[ResultRow]) -> Figure:

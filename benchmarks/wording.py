@@ -25,12 +25,13 @@ def signed(value: float, decimals: int = 1) -> str:
     return f"{round(value, decimals) + 0.0:+.{decimals}f}"
 
 
-def interval(pair: Paired) -> str:
+def interval(pair: Paired, decimals: int = 1) -> str:
     """A difference with its interval, where it has one; "-" without a difference."""
     if pair.difference is None:
         return "-"
-    span = f" [{signed(pair.low)}, {signed(pair.high)}]" if pair.low is not None else ""
-    return f"{signed(pair.difference)}{span}"
+    ends = (signed(end, decimals) for end in (pair.low, pair.high) if end is not None)
+    span = f" [{', '.join(ends)}]" if pair.low is not None else ""
+    return f"{signed(pair.difference, decimals)}{span}"
 
 
 def at(fractions: Iterable[float]) -> str:

@@ -20,7 +20,7 @@ def test_curves_by_hand():
     assert values["MLP", 0.01] == [(10, 51.0, 2**0.5), (20, 62.0, 8**0.5)]
     assert values["MLP", 0.05] == [(10, 70.0, 0.0)]
     first, last = length_sentences(ROWS)  # 5% kept has one length
-    assert first == "MLP, 1% kept (2 seeds), in points: 10 to 20 epochs +11.0."
+    assert first == "MLP, 1% kept (2 seeds), in points: 10 to 20 epochs +11.00."
     assert last == "The last doubling changes nothing that these seeds can tell."
     (ax,) = length_figure(ROWS).axes
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ["1% kept", "5% kept"]
@@ -32,7 +32,9 @@ def test_what_the_last_doubling_changes():
 
     long = [*rows(10, 10, 11, 12), *rows(20, 50, 51, 52), *rows(40, 50.5, 50.5, 52.5), *rows(80, 50, 51, 52)]
     first, last = length_sentences(long)
-    assert first.endswith("points: 20 to 40 epochs +0.2 [-1.3, +1.6], 40 to 80 epochs -0.2 [-1.6, +1.3].")
+    assert first.endswith(
+        "points: 20 to 40 epochs +0.17 [-1.27, +1.60], 40 to 80 epochs -0.17 [-1.60, +1.27]."
+    )
     assert last.endswith("can tell; by its intervals it could change up to 1.6 points.")
     risen = [*rows(10, 50, 51, 52), *rows(20, 60, 61.1, 61.9)]
     assert "can tell, but for MLP, 1% kept; by" in length_sentences(risen)[1]
