@@ -37,7 +37,7 @@ class LossLogMixin:
         self.recorder = LossRecorder() if self.recorder is None else self.recorder
         if str(getattr(self.args.eval_strategy, "value", self.args.eval_strategy)) == "steps":
             raise UsageError('eval_strategy is "steps": losses are logged by epoch, take "epoch" or "no"')
-        if self.args.eval_on_start:
+        if getattr(self.args, "eval_on_start", False):  # not in all versions
             raise UsageError(
                 "eval_on_start is True: an epoch is logged with its training batches, and there are none "
                 "before the first: set eval_on_start=False"
