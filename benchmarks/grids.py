@@ -190,7 +190,7 @@ GRIDS = {
             Part(("FacilityLocation", "S2L"), (0.002, 0.05, 0.1), 10),  # above Random on other data sets
             Part(("Full",), (0.01,), 1),
         ),
-        _long("_large", Part(FEW, (0.3,), 10), Part((*FEW, "Full"), (0.5, 0.75), 1)),
+        _long("_large", Part(FEW, (0.3,), 10), Part((*FEW, "Full"), (0.5, 0.75), 4)),
         _long("_effects", Part(EFFECTS, (0.01,), 3)),
         _real("mnist5k", Part((*EVERY, EARLY), (0.01, 0.05, 0.1), 10)),
         _real("letter", Part((*EVERY, EARLY), (0.01, 0.05, 0.1), 10)),
