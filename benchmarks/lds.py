@@ -129,9 +129,10 @@ def attributions_of(setting: Setting, queries: np.ndarray) -> dict[str, np.ndarr
         "net": size.nets[0],
         "recipe": dataclasses.asdict(size.recipe),
         "models": size.models,
+        "queries": len(queries),
         "trak": trak.installed(),
     }
-    return kept_arrays(setting, "attributions", {**of, "queries": len(queries)}, work)
+    return kept_arrays(setting, "attributions", of, work)
 
 
 def subsets_of(setting: Setting, alpha: float) -> np.ndarray:

@@ -328,6 +328,23 @@ def test_flipped_labels_at_full_length_by_hand():
     assert [line for line in table.rows if line[0] == "CLD"] == [("CLD", "▼ 49.0", "20.0", "0.900", "▼ 49.0")]
 
 
+@pytest.mark.parametrize(("kept", "share", "advice"), [(5, "50.0", True), (1, "10.0", False)])
+def test_a_form_that_keeps_flipped_rows_is_said_to(kept, share, advice):
+    """Of 10 rows; of Random's, 4 are flipped. Flipped validation labels say nothing about it."""
+
+    def noisy(label, flipped, differences, train=0.1):
+        noise = {"train": train, "val": 0.0, "flipped": 9, "kept": flipped, "auroc": None}
+        return beside(label, differences, dataset="FashionMNIST", k=10, label_noise=noise)
+
+    train = Head.of([*noisy("Random", 4, SAME), *noisy(ONLINE, kept, SAME)])
+    val = Head.of([*noisy("Random", 0, SAME, 0.0), *noisy(ONLINE, 9, SAME, 0.0)])
+    (line,) = what_to_record.in_flipped_labels({"10%": train, "val": val}, ONLINE)
+    assert line.startswith(f"With 10% of the labels flipped, {share}% of the rows that `{ONLINE}` keeps")
+    assert "of random ones 40.0%" in line
+    assert ("Do not use it" in line) == advice
+    assert what_to_record.in_flipped_labels({"val": val}, ONLINE) == []
+
+
 def test_what_flipped_labels_change_by_hand():
     clean = {"Letter": head({"CLD": UP, "DUAL": SAME}), "Spam": head({"CLD": UP})}
     noisy = {
