@@ -46,8 +46,8 @@ class ResultRow:
         reads: the part of a proxy run that this method reads, in the same form.
         repeats: {"runs", "epochs"} of the extra short proxy runs that the method averages over.
         passes: {"proxy": {...}, "repeats": {...}, "score": {...}, "target": {...}}, examples counted where
-            the batches ran; the proxy run is shared (or the method's own, see `recorded`), the epochs read of
-            its short repeats and the passes of scoring are this method's own.
+            the batches ran; the proxy run is shared (or the method's own, see `recorded`), and so may be its
+            short repeats, whose epochs read are counted; the passes of scoring are this method's own.
         flops_per_example: {"proxy": {"forward", "backward"}, "target": ...}, one multiply-add = 2.
         signal_bytes: bytes of the recordings that the method reads, no checkpoint more.
         notes: sentences for the user on the selection.
