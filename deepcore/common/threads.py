@@ -1,9 +1,10 @@
-"""Number of threads for a network."""
+"""Number of threads for a network, also in Python threads beside the main one."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
@@ -23,3 +24,16 @@ def threads_for(forward_flops: int) -> Iterator[int]:
         yield threads
     finally:
         torch.set_num_threads(before)
+
+
+def python_threads(number: int, name: str) -> ThreadPoolExecutor:
+    """Python threads in which an operation of torch takes as many threads as in the caller's.
+
+    `torch.set_num_threads` holds for the thread that calls it. A new one takes over its number when torch is
+    asked there; until then its matrix products take all cores, and their last digits differ.
+
+    Args:
+        number: of Python threads.
+        name: their names begin with it.
+    """
+    return ThreadPoolExecutor(number, name, initializer=torch.get_num_threads)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from types import TracebackType
 
 import torch
 
 from deepcore.common.meter import Meter
+from deepcore.common.threads import python_threads
 from deepcore.nets.net import Net
 from deepcore.training.checkpoint import Checkpoint, training_state
 from deepcore.training.hooks import Hook
@@ -30,7 +31,7 @@ class EpochEnds:
 
     def __init__(self, hooks: Sequence[Hook], checkpoint: Checkpoint | None, *, overlapped: bool) -> None:
         self.hooks, self.checkpoint = hooks, checkpoint
-        self._thread = ThreadPoolExecutor(1, "epoch-end") if overlapped else None
+        self._thread = python_threads(1, "epoch-end") if overlapped else None
         self._under_way: Future | None = None
 
     def __enter__(self) -> EpochEnds:

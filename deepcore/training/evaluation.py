@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 
 import numpy as np
 import torch
 
 from deepcore.common.meter import Meter
+from deepcore.common.threads import python_threads
 from deepcore.data.record import Rows
 from deepcore.nets.net import Net
 from deepcore.training import distributed
@@ -71,7 +72,7 @@ def _side_by_side(
 ) -> Iterator[tuple[slice, torch.Tensor, torch.Tensor]]:
     """The same passes, in order, with as many under way as there are threads."""
     under_way: deque[tuple[slice, Future]] = deque()
-    with ThreadPoolExecutor(threads, "pass") as pool:
+    with python_threads(threads, "pass") as pool:
         for cut, x in inputs:
             under_way.append((cut, pool.submit(torch.no_grad()(forward), net, x, precision)))
             if len(under_way) > threads:
