@@ -26,7 +26,8 @@ FURTHER = (
     *("BoundarySet-CCS", "KCenter", "FacilityLocation", "GradMatch", "LeastConfidence", "Entropy", "Margin"),
     *("S2L", "InfoMax", "TAP"),
 )
-REFERENCES = ("Full", "Full@k", "RS2", "ValOnly", "Random+Val")
+BESIDE = ("Full@k", "RS2", "ValOnly", "Random+Val")
+REFERENCES = ("Full", *BESIDE)
 EVERY = (*SELECTIONS, *PAPER, *FURTHER, *REFERENCES)
 TENTHS = (0.01, 0.05, 0.1, 0.3)
 EARLY = "CLD:first=49"  # 30% of 164 epochs
@@ -119,13 +120,6 @@ def _noisy(percent: int) -> Grid:
     return Grid(f"fashion_noise{percent}", "FashionMNIST", "ConvNet", (part,), epochs=10, noise=noise)
 
 
-# every recording of CLD, rivals not far below Random at small fractions, and all data for as many steps
-CORE = (
-    *("CLD", "CLD:initial=false", "CLD:record=online", "CLD:record=online,initial=true", EARLY),
-    *("LTC", "Random", "CCS", "D2", "TDDS", "DynUnc", "DUAL", "Moderate", "Herding", "GraphCut"),
-    *("Full@k", "Random+Val"),
-)
-
 # for trainings that are dear: many rows or a larger network
 FEW = ("CLD", "CLD:record=online", "Random", "CCS", "DUAL")
 LARGER = Part((*FEW, "D2", "Herding", "Full@k"), (0.002, 0.01), 5)  # of Fashion-MNIST, larger networks
@@ -161,7 +155,7 @@ GRIDS = {
             "digits",
             "Digits",
             "MLP",
-            (Part((*SELECTIONS, *_variants(49, 74), *REFERENCES), (0.01, 0.05, 0.1, 0.2, 0.5), 10),),
+            (Part((*EVERY, *_variants(49, 74)), (0.01, 0.05, 0.1, 0.2, 0.5), 10),),
         ),
         Grid(
             "fashion",
@@ -185,12 +179,10 @@ GRIDS = {
         _noisy(30),
         _long(
             "",
-            Part(CORE, (0.002, 0.01, 0.05, 0.1), 10),
-            Part((*SELECTIONS, *PAPER, *FURTHER), (0.01,), 10),
-            Part(("FacilityLocation", "S2L"), (0.002, 0.05, 0.1), 10),  # above Random on other data sets
-            Part(("Full",), (0.01,), 1),
+            Part((*SELECTIONS, *PAPER, *FURTHER, EARLY, *BESIDE), (0.002, 0.01, 0.05, 0.1), 10),
+            Part(("Full",), (0.01,), 1),  # the dearest training, the same for all fractions
         ),
-        _long("_large", Part(FEW, (0.3,), 10), Part((*FEW, "Full"), (0.5, 0.75), 4)),
+        _long("_large", Part(FEW, (0.3,), 10), Part((*FEW, "Full"), (0.5, 0.75), 5)),
         _long("_effects", Part(EFFECTS, (0.01,), 3)),
         _real("mnist5k", Part((*EVERY, EARLY), (0.01, 0.05, 0.1), 10)),
         _real("letter", Part((*EVERY, EARLY), (0.01, 0.05, 0.1), 10)),

@@ -69,8 +69,8 @@ def data_sets_sentences(cells: Sequence[Cell]) -> list[str]:
     down = [m for m, pair in pairs.items() if pair.high is not None and pair.high < 0]
     sides = {side: [m for m, pair in pairs.items() if pair.verdict == side] for side in ("above", "below")}
     return [
-        f"{len(pairs)} selections have these {places} cells of {titles} data sets. The interval of "
-        f"{listed(up)} lies above Random, those of {len(down)} selections below.",
+        f"{len(pairs)} selections have these {places} cells of {titles} data sets. Intervals above Random: "
+        f"{listed(up)}. Below Random: those of {len(down)} selections.",
         f"After Holm's correction over the selections: {listed(sides['above'])} above; "
         f"{listed(sides['below'])} below. {titles} data sets are few.",
     ]

@@ -35,8 +35,9 @@ def interval(pair: Paired, decimals: int = 1) -> str:
 
 
 def at(fractions: Iterable[float]) -> str:
-    """1, 5 and 10%."""
-    return listed([f"{100 * f:g}" for f in fractions]) + "%"
+    """1, 5 and 10%; "no fraction" without any."""
+    named = [f"{100 * f:g}" for f in fractions]
+    return f"{listed(named)}%" if named else "no fraction"
 
 
 def bullets(sentences: Sequence[str]) -> str:

@@ -54,8 +54,10 @@ def test_sentences_name_what_lies_beside_random():
         for c, difference in zip(EVERYWHERE, (2.0, 2.0, 2.2, 1.9, *[0] * 16), strict=True)
     ]
     lines = data_sets_sentences(shared(varied))
-    assert lines[0].startswith("3 selections have these 4 cells of 3 data sets. The interval of DUAL lies")
-    assert lines[0].endswith("those of 1 selections below.")
+    assert lines[0].startswith(
+        "3 selections have these 4 cells of 3 data sets. Intervals above Random: DUAL."
+    )
+    assert lines[0].endswith("Below Random: those of 1 selections.")
     assert lines[1].startswith("After Holm's correction over the selections: DUAL above; CLD below.")
 
 

@@ -160,10 +160,13 @@ def test_every_list_of_sentences_stops_when_its_rows_change(published):
         digits=level(published.digits),
         noise={rate: level(head) for rate, head in published.noise.items()},
     )
-    for part in (findings.fashion_findings, findings.form_findings, findings.noise_findings,
-                 findings.digits_findings):  # fmt: skip
+    for part in (findings.fashion_findings, findings.form_findings, findings.noise_findings):
         with pytest.raises(ValueError, match="do not support"):
             part(flat)
+    on_digits = findings.digits_findings(flat)
+    assert "CLD as published is above Random at no fraction, below at no fraction." in on_digits
+    assert "Selections above Random: 0 at 1%, 0 at 5%, 0 at 10%, 0 at 20% and 0 at 50%." in on_digits
+    assert "(not told apart from Random's)" in on_digits
 
 
 def test_a_change_of_cld_that_is_told_apart_stops_its_sentence(published):
