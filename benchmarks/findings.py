@@ -219,7 +219,7 @@ def digits_findings(published: Published) -> str:
             f"One test image is {100 / head.rows[0].n_test:.2f} points.",
             f"CLD as published is above Random at {at(up)}, below at {at(below)}{by}.",
             f"Selections above Random: {listed(above)}.",
-            f"The highest mean, minus Random's: {listed(_highest(head, f) for f in head.fractions)}.",
+            f"The highest mean minus Random's: {listed(_highest(head, f) for f in head.fractions)}.",
             f"A 10% coreset of DUAL, which reads 30 of the 164 epochs, costs {share:.0%} of training on all "
             f"data. Its mean is {dual.accuracy.mean:.1f}% ({SIDES[dual.beside_random]} Random's).",
             f"All data for as many steps (Full@k) have a higher mean than every coreset at {at(beaten)}: "
@@ -231,7 +231,7 @@ def digits_findings(published: Published) -> str:
 def _highest(head: Head, fraction: float) -> str:
     """The selection of the highest mean at a fraction, and its difference from Random."""
     best = max(selections(head), key=lambda m: mean(head, m, fraction))
-    return f"{best} at {at([fraction])} ({signed(gap(head, best, fraction))})"
+    return f"{best} {signed(gap(head, best, fraction))} at {at([fraction])}"
 
 
 def _above_random_at_10(head: Head) -> list[str]:
