@@ -208,13 +208,16 @@ class RayPool:
 
 @contextlib.contextmanager
 def _ctrl_c_later() -> Iterator[None]:
-    """Ctrl-C waits for the end of the block: within a fork Python would print it and go on. The copies do not
-    get it at all."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    """Ctrl-C waits for the end of the block: within a fork Python would print it and go on. A mask would not
+    do, as another thread of the process may get the signal. Only for the main thread."""
+    came = []
+    before = signal.signal(signal.SIGINT, lambda *_: came.append(True))
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, before)
+    if came:
+        signal.raise_signal(signal.SIGINT)
 
 
 def _lost() -> WorkerLost:

@@ -50,9 +50,12 @@ def test_the_folder_is_there_only_while_workers_are_that_would_remove_it(monkeyp
 
 
 INTERRUPTED = """
-import multiprocessing, os, signal, sys
+import multiprocessing, os, signal, sys, threading, time
 sys.path.insert(0, sys.argv[1])
 from deepcore.common.pools import LokyPool
+
+# the system may give a signal to any thread, such as one of a library
+threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 parent = os.getpid()
