@@ -151,6 +151,12 @@ class CLD(ScoreMethod):
         for loss, mean in zip(losses, means, strict=True):
             scores.update(loss, mean)
         self._report_flat(scores.flat(), np.zeros(means.shape[1], dtype=bool))
+        if scores.few().any():
+            warnings.warn(
+                f"{self.label()}: {scores.few().sum()} of {len(labels)} samples have fewer than half as many "
+                "losses as the median sample: chance decides such correlations, and they count as 0.0",
+                stacklevel=3,
+            )
         return scores.score()
 
     def _means(self, run: ProxyRun, *, initial: bool) -> np.ndarray:

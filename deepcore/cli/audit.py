@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deepcore.cli.arguments import whole
-from deepcore.cli.log_flags import add_log_flags, read
+from deepcore.cli.log_flags import add_log_flags, check_outputs, read
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--csv is {table}: the table's name must end in .csv")
     check_path(table)
     check_path(page.with_suffix(".csv"))
+    check_outputs({"the log": args.logs, "the data": args.data}, [("--out", page), ("--csv", table)])
     check_positive("--show", args.show, whole=True)
     if args.suspects is not None:
         check_positive("--suspects", args.suspects, whole=True)

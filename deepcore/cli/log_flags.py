@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deepcore.cli.arguments import yes_or_no
@@ -70,3 +71,24 @@ def read(args: argparse.Namespace) -> ProxyRun:
         missing=args.missing,
         repeated=args.repeated,
     )
+
+
+def check_outputs(inputs: dict[str, str | None], outputs: list[tuple[str, Path]]) -> None:
+    """No file that is to be written is one that is read, or is written twice.
+
+    Args:
+        inputs: {what it is: path}; None and "-" are no files.
+        outputs: (flag, path) each.
+
+    Raises:
+        UsageError: naming the flag.
+    """
+    from deepcore.common.checks import UsageError
+
+    taken = {Path(path).resolve(): what for what, path in inputs.items() if path not in (None, "-")}
+    for flag, path in outputs:
+        place = path.resolve()
+        for held, what in taken.items():
+            if place == held or (held in place.parents and place.exists()):
+                raise UsageError(f"{flag}: writing {path} would overwrite {what}; give another {flag}")
+        taken[place] = f"what {flag} writes"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deepcore.cli.arguments import whole
-from deepcore.cli.log_flags import add_log_flags, read
+from deepcore.cli.log_flags import add_log_flags, check_outputs, read
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,6 +63,11 @@ def run(args: argparse.Namespace) -> int:
         args.fraction = 0.1
     for path in filter(None, (args.out, args.scores)):
         check_path(Path(path))
+    files = out_files(args.out, [method.label() for method in chosen_methods])
+    outputs = [("--out", path) for path in files.values()]
+    check_outputs(
+        {"the log": args.logs}, outputs + ([("--scores", Path(args.scores))] if args.scores else [])
+    )
     if args.seed < 0:
         raise UsageError(f"--seed is {args.seed}: it must be at least 0")
     log = read(args)
@@ -71,7 +76,6 @@ def run(args: argparse.Namespace) -> int:
         selections[method.label()] = select(
             log, method, fraction=args.fraction, size=args.size, per_class=args.per_class, seed=args.seed
         )
-    files = out_files(args.out, list(selections))
     for label, selection in selections.items():
         if label in files:
             write_columns(files[label], selection.columns())

@@ -91,7 +91,11 @@ def _chunk(batch: Any, where: str, names: dict[str, str], first: int, unit: str,
     }
     coded = {role: _coded(columns[role]) for role in ("split", *CLASSES) if role in columns}
     if not text_ids:
-        return Chunk(where, names, columns["id"].to_numpy(), numbers, coded, first, unit)
+        try:
+            whole_ids = columns["id"].cast(pyarrow.int64()).to_numpy()
+        except pyarrow.ArrowInvalid:
+            raise NotWhole from None
+        return Chunk(where, names, whole_ids, numbers, coded, first, unit)
     ids = _coded(columns["id"])
     texts = ["" if value is None else str(value) for value in ids.values]
     if "" in texts:

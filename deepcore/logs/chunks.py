@@ -13,6 +13,7 @@ from deepcore.common.checks import UsageError
 
 NUMBERS = ("epoch", "loss", "margin", "margin_p", "el2n", "grand", "kl_step")
 CLASSES = ("label", "other", "predicted")
+NESTED = frozenset({list, dict, tuple, np.ndarray})  # cells of JSON or Parquet that are no value
 
 
 class RowError(UsageError):
@@ -98,6 +99,8 @@ def chunk_of(
     numbers = {
         role: _numbers(columns[role], place, names[role]) for role in NUMBERS if columns.get(role) is not None
     }
+    for role in ("id", "split", *CLASSES):
+        _check_cells(columns.get(role), place, names.get(role, role))
     coded = {role: Coded.of(columns[role]) for role in ("split", *CLASSES) if columns.get(role) is not None}
     ids = _text_ids(columns["id"], place, names["id"]) if text_ids else _whole_ids(columns["id"])
     if ids is None:
@@ -107,6 +110,15 @@ def chunk_of(
 
 class NotWhole(Exception):
     """An id is text: the table is read again, with text ids."""
+
+
+def _check_cells(column: Any, place: Any, name: str) -> None:
+    """RowError: a cell holds a list or an object."""
+    if column is None or (isinstance(column, np.ndarray) and column.dtype.kind != "O"):
+        return
+    if not NESTED.isdisjoint(map(type, column)):
+        row = next(row for row, cell in enumerate(column) if type(cell) in NESTED)
+        refuse_cell(place(row), name, str(column[row]), "a number or text is needed")
 
 
 def _numbers(column: Any, place: Any, name: str) -> np.ndarray:
@@ -129,14 +141,20 @@ def _numbers(column: Any, place: Any, name: str) -> np.ndarray:
 def _whole_ids(column: Any) -> np.ndarray | None:
     """Ids as (n,) int64, None where they are not whole numbers as these are usually written."""
     if isinstance(column, np.ndarray) and column.dtype.kind in "iu":
-        return column.astype(np.int64)
+        fits = not column.size or column.max() <= np.iinfo(np.int64).max
+        return column.astype(np.int64) if fits else None
+    if isinstance(column, np.ndarray):
+        column = column.tolist()
+    kinds = set(map(type, column))
+    if len(kinds) > 1 and str in kinds:
+        return None
     try:
         ids = np.fromiter(map(int, column), np.int64, len(column))
     except (TypeError, ValueError, OverflowError):
         return None
-    if len(column) and isinstance(column[0], str) and sum(map(len, column)) != digits(ids):
-        return None  # "007", " 7", "+7" or "1_0" are not what 7 and 10 look like
-    return None if len(column) and isinstance(column[0], float) else ids
+    if kinds == {str}:  # "007", " 7", "+7" or "1_0" are not what 7 and 10 look like
+        return ids if sum(map(len, column)) == digits(ids) else None
+    return ids if kinds <= {int} or (ids == np.asarray(column, dtype=np.float64)).all() else None
 
 
 def digits(ids: np.ndarray) -> int:

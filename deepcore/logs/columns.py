@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, fields
 
 from deepcore.common.checks import UsageError
@@ -53,7 +53,14 @@ class LogColumns:
             name = getattr(self, role.name)
             if name in names:
                 found[role.name] = name
-            elif role.name in ("id", "epoch", "loss") or name not in (role.default, "none"):
+                continue
+            alike = next((held for held in names if held.strip().lower() == name.lower()), None)
+            if name == role.default and alike is not None:
+                raise UsageError(
+                    f"{where}: is the column {alike!r} the {role.name}? Then say --{role.name}_column "
+                    f"{alike!r}, else --{role.name}_column none; in Python {role.name}=NAME of LogColumns"
+                )
+            if role.name in ("id", "epoch", "loss") or name not in (role.default, "none"):
                 held = ", ".join(names)
                 raise UsageError(
                     f"{where}: there is no column {name!r} for the {role.name}; its columns are "
@@ -61,3 +68,19 @@ class LogColumns:
                     f"{role.name}=NAME"
                 )
         return found
+
+    def absent(self, roles: Collection[str]) -> list[str]:
+        """A sentence for split and label each, where a table should have had the column and has not.
+
+        Args:
+            roles: what `present` found.
+        """
+        said = {
+            "split": "all rows are read as train rows",
+            "label": "there are no classes",
+        }
+        return [
+            f"no column {getattr(self, role)!r}: {what} (it has another name? --{role}_column NAME)"
+            for role, what in said.items()
+            if role not in roles and getattr(self, role) != "none"
+        ]

@@ -22,6 +22,8 @@ def as_ids(ids: Any, where: str) -> np.ndarray:
             f"{where}: ids must be a vector of whole numbers or of text, got {values.dtype} of shape "
             f"{values.shape}"
         )
+    if values.dtype.kind == "u" and values.size and values.max() > np.iinfo(np.int64).max:
+        raise UsageError(f"{where}: id {values.max()} is above 2^63 - 1: give ids as text")
     return values.astype(np.int64)
 
 

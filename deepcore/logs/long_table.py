@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
 
 from deepcore.common.checks import UsageError
 from deepcore.logs.chunks import CLASSES, Chunk, RowError
+from deepcore.logs.columns import LogColumns
 from deepcore.logs.gathering import Gathered
 from deepcore.proxy.own_log import SPARE
 from deepcore.proxy.run import ProxyRun
 from deepcore.proxy.signals import Signal
 
 TRAIN, VAL = ("train", "training"), ("val", "valid", "validation", "dev", "eval")
+NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")  # a class as numbers are usually written
 MARGIN = 1 << 20  # cells beyond what the table's size explains
 
 
@@ -26,10 +29,14 @@ class LongTable:
         where: the table, for messages.
         missing, repeated: as for `LossRecorder`; with missing="nan" an empty cell is a missing value.
         most: rows that the table can have, from its size; None where unknown.
+        columns: the names of its columns.
     """
 
-    def __init__(self, where: str, *, missing: str, repeated: str, most: int | None = None) -> None:
+    def __init__(
+        self, where: str, *, missing: str, repeated: str, most: int | None, columns: LogColumns
+    ) -> None:
         self.where, self.missing, self.repeated, self.most = where, missing, repeated, most
+        self.names, self.roles = columns, set[str]()
         self.train, self.val = Gathered(), Gathered()
         self.classes: dict[str, int] = {}
         self.epochs: dict[int, int] = {}
@@ -37,6 +44,12 @@ class LongTable:
 
     def add(self, chunk: Chunk) -> None:
         """Take in the next rows."""
+        if "split" in chunk.names and self.rows and "split" not in self.roles:
+            raise RowError(
+                f"{chunk.place(0)} or soon after is the first with the column {chunk.names['split']!r}: give "
+                "it to every row, or read all rows as train with --split_column none"
+            )
+        self.roles.update(chunk.names)
         epochs = self._epochs(chunk)
         is_train = self._is_train(chunk)
         classes = {role: self._classes(chunk, role) for role in CLASSES if role in chunk.coded}
@@ -163,7 +176,7 @@ class LongTable:
             raise UsageError(f"{self.where}: there is no train row in it ({self.rows} rows in all)")
         numbers = sorted(self.epochs)
         order = [self.epochs[epoch] for epoch in numbers]
-        notes = [*self._check_complete(self.train, "train", numbers)]
+        notes = [*self.names.absent(self.roles), *self._check_complete(self.train, "train", numbers)]
         notes += self._check_complete(self.val, "val", numbers)
         number_of, names = self._numbered()
         ids, columns = self.train.sorted_ids()
@@ -209,7 +222,7 @@ class LongTable:
     def _numbered(self) -> tuple[np.ndarray, tuple[str, ...]]:
         """The number of each class by its appearance, and the names of the classes where they are text."""
         texts = list(self.classes)
-        if all(text.isdecimal() for text in texts):
+        if all(text.isdecimal() and str(int(text)) == text for text in texts):
             return np.array([int(text) for text in texts] or [0], dtype=np.int64), ()
         names = sorted(texts)
         place = {name: number for number, name in enumerate(names)}
@@ -260,19 +273,17 @@ class LongTable:
 
 
 def _class_text(value: Any) -> str | None:
-    """A class as text: whole numbers as such, "" for an empty cell, None for what is no class."""
+    """A class as text: whole numbers as such, "" for an empty cell, None for what is no class. Text stays
+    what it is: "01" and "1e1" are names."""
     if value is None:
         return ""
     if isinstance(value, str):
         text = value.strip()
-        try:
-            number = float(text)
-        except ValueError:
-            return text
-    else:
-        text, number = str(value), float(value)
+        if not NUMBER.fullmatch(text):
+            return "" if text.lower() == "nan" else text
+        whole, _, rest = text.partition(".")
+        return None if text.startswith("-") or rest.strip("0") else whole
+    number = float(value)
     if number != number:
         return ""
-    if number != int(number) if abs(number) < 1e18 else True:
-        return None
-    return str(int(number)) if number >= 0 else None
+    return str(int(number)) if number >= 0 and number.is_integer() and number < 1e18 else None

@@ -82,7 +82,7 @@ class TableReader:
     def _run(self, chunks: Any, where: str, most: int) -> ProxyRun:
         """The run of all chunks; ids are read as numbers and, where one is none, all again as text."""
         for text_ids in (False, True):
-            table = LongTable(where, most=most, **self.rules)
+            table = LongTable(where, most=most, columns=self.names, **self.rules)
             try:
                 with _without_collection():
                     for chunk in chunks(text_ids):
@@ -153,19 +153,19 @@ def _whole_rows(rows: list[list[str]], width: int, where: str, first: int, last:
 
 def _jsonl_chunks(path: Path, where: str, columns: LogColumns, *, text_ids: bool) -> Iterator[Chunk]:
     with open(path, encoding="utf-8-sig") as handle:
-        first, names = 1, None
+        first, header = 1, dict[str, None]()  # the keys of all objects so far
         try:
             while lines := list(itertools.islice(handle, ROWS)):
                 rows = [_object(line, where, first + i) for i, line in enumerate(lines) if line.strip()]
-                if rows and names is None:
-                    names = columns.present(rows[0], where)
                 if rows:
+                    header.update(dict.fromkeys(itertools.chain.from_iterable(rows)))
+                    names = columns.present(header, where)
                     cells = {role: [row.get(name) for row in rows] for role, name in names.items()}
                     yield chunk_of(where, names, cells, first, "line", text_ids=text_ids)
                 first += len(lines)
         except UnicodeDecodeError as error:
             raise UsageError(f"{where}: it is no text in UTF-8 ({error.reason} near line {first})") from None
-        if names is None:
+        if not header:
             raise UsageError(f"{where}: the file is empty: a JSON object a sample and epoch is needed")
 
 
@@ -241,4 +241,6 @@ def _column(values: Any) -> np.ndarray:
     if hasattr(values, "to_numpy"):
         values = values.to_numpy()
     array = values if isinstance(values, np.ndarray) else np.asarray(values)
+    if array.dtype.kind == "f" and array is not values and set(map(type, values)) == {int}:
+        return np.asarray(values, dtype=object)  # some are above int64: as floats they would be rounded
     return array.astype(object) if array.dtype.kind in "UTM" else array

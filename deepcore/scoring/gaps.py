@@ -2,7 +2,8 @@
 
 Every score here is what it would be had the sample been logged at the checkpoints it has and no others: the
 difference of a loss is taken from its last known value, and the class's validation loss over the same two
-checkpoints. Rows come one by one; memory does not grow with their number.
+checkpoints. There are two exceptions, where samples with few checkpoints would come first: `GapCLD.few` and
+columns that `KnownForgetting` never saw right. Rows come one by one; memory does not grow with their number.
 """
 
 from __future__ import annotations
@@ -70,15 +71,21 @@ class GapCLD:
         self._comoment[rows] += before[0] * after[1]
 
     def flat(self) -> np.ndarray:
-        """Samples without a correlation, (N,) bool: fewer than 3 differences, or one side does not vary."""
+        """Samples whose sides do not both vary, or with fewer than 3 differences, (N,) bool."""
         with np.errstate(invalid="ignore"):
             still = self._high - self._low <= FLAT * self._largest
         return still.any(axis=0) | (self.count < LEAST)
 
+    def few(self) -> np.ndarray:
+        """Samples with fewer than half as many differences as the median sample, (N,) bool. Chance alone
+        gives them the highest correlations of a pool: 4 differences have +0.6 as easily as 30 have +0.2."""
+        return self.count < np.median(self.count) / 2
+
     def score(self) -> np.ndarray:
-        """The correlations so far, (N,) float64 in [-1, 1]; 0.0 for samples of `flat`."""
+        """The correlations so far, (N,) float64 in [-1, 1]; 0.0 for samples of `flat` and `few`."""
         norms = np.sqrt(self._squares[0] * self._squares[1])
-        return np.clip(self._comoment / np.where(self.flat(), np.inf, norms), -1.0, 1.0)
+        none = self.flat() | self.few()
+        return np.clip(self._comoment / np.where(none, np.inf, norms), -1.0, 1.0)
 
 
 class KnownMean:
@@ -101,23 +108,23 @@ class KnownMean:
 
 class KnownForgetting:
     """How often a column's margin was above 0 and at its next known value was not; a column that never was
-    above 0 counts its known values."""
+    above 0 counts the rows, which is the most."""
 
     def __init__(self, count: int) -> None:
-        self.events, self.known = np.zeros((2, count))
+        self.events, self.rows = np.zeros(count), 0
         self.before, self.learned = np.zeros((2, count), dtype=bool)
 
     def add(self, margin: np.ndarray) -> None:
         """Take in (N,) margins, NaN where there is none."""
         there, correct = ~np.isnan(margin), margin > 0
         self.events += there & self.before & ~correct
-        self.known += there
+        self.rows += 1
         self.learned = self.learned | correct
         self.before = np.where(there, correct, self.before)
 
     def value(self) -> np.ndarray:
         """The counts so far, (N,) float64."""
-        return np.where(self.learned, self.events, self.known)
+        return np.where(self.learned, self.events, float(self.rows))
 
 
 def mean_of_known(rows: Iterable[np.ndarray], columns: int) -> np.ndarray:

@@ -276,3 +276,19 @@ def test_what_is_wrong_is_one_sentence_and_nothing_is_written(call, tmp_path, ar
     assert said.startswith("error: ")
     assert said.count("\n") == 1
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_the_log_is_never_overwritten(call, tmp_path):
+    text = "id,epoch,loss\n" + "".join(f"{i},{t},{i + t}.5\n" for t in range(5) for i in range(9))
+    (tmp_path / "run.csv").write_text(text)
+    for argv in (["run.csv", "--out", "run.html"], ["run.csv", "--csv", "../" + tmp_path.name + "/run.csv"]):
+        status, said = call(*argv)
+        assert status == 2
+        assert "would overwrite the log; give another --csv" in said
+        assert (tmp_path / "run.csv").read_text() == text
+    (tmp_path / "texts.csv").write_text(data := "id,text\n0,a\n")
+    status, said = call("run.csv", "--data", "texts.csv", "--data_column", "text", "--csv", "texts.csv")
+    assert status == 2
+    assert "would overwrite the data" in said
+    assert (tmp_path / "texts.csv").read_text() == data
+    assert not (tmp_path / "audit.html").exists()

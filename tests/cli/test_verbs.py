@@ -198,6 +198,28 @@ def test_what_is_wrong_is_one_sentence_and_nothing_is_written(
     assert not list(Path().iterdir())
 
 
+def test_select_overwrites_neither_the_log_nor_its_own_files(log, command, tmp_path):
+    text = "id,epoch,loss\n" + "".join(f"{i},{t},{i + t}.5\n" for t in range(5) for i in range(9))
+    (path := tmp_path / "run.csv").write_text(text)
+    twice = tmp_path / "kept.csv"
+    for argv, said in (
+        ([path, "--out", path], "--out: writing"),
+        ([path, "--scores", path], "--scores: writing"),
+        ([path, "--out", twice, "--scores", twice], "would overwrite what --out writes"),
+    ):
+        status, out, err = command("select", *argv, "--method", "S2L", "--size", 3)
+        assert (status, out) == (2, "")
+        assert said in err
+        assert path.read_text() == text
+        assert not twice.exists()
+    (held := log / "own.csv").write_text("of the log")
+    status, _, err = command("select", log, "--out", held)
+    assert status == 2
+    assert "would overwrite the log" in err
+    assert held.read_text() == "of the log"
+    assert command("select", log, "--out", log / "new.csv")[0] == 0
+
+
 def test_the_installed_command_runs_the_benchmark_and_the_verbs(log):
     module = [sys.executable, "-m", "deepcore"]
     listed = subprocess.run([*module, "--list"], capture_output=True, text=True, cwd=ROOT, check=True)

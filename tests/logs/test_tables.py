@@ -322,3 +322,99 @@ def test_parquet_without_pyarrow_says_the_remedy(tmp_path, monkeypatch):
     with pytest.raises(UsageError, match="pip install pyarrow"):
         read_logs(tmp_path / "log.parquet")
     assert len(IDS) == N
+
+
+def jsonl(objects: list[dict]) -> str:
+    return "".join(json.dumps(one) + "\n" for one in objects)
+
+
+OBJECTS = [{k: v for k, v in zip(HEADER, row, strict=True) if v is not None} for row in ORDERED]
+WITHOUT = LogColumns(split="none", label="none", margin="none", predicted="none")
+VAL_FIRST = sorted(OBJECTS, key=lambda one: one["split"] == "train")
+
+
+@pytest.mark.parametrize("piece", [7, 1 << 15])
+def test_jsonl_whose_first_rows_lack_a_column(tmp_path, monkeypatch, piece):
+    monkeypatch.setattr("deepcore.logs.tables.ROWS", piece)
+    path = tmp_path / "log.jsonl"
+    path.write_text(jsonl(VAL_FIRST))  # margin and predicted come with the first train row
+    check(read_logs(path))
+    lacking = [{k: v for k, v in one.items() if k != "label" or one["split"] == "train"} for one in VAL_FIRST]
+    path.write_text(jsonl(lacking))
+    run = read_logs(path)
+    np.testing.assert_array_equal(run.labels, LABELS[ORDER])
+    np.testing.assert_allclose(run.val_mean_loss, VAL.mean(axis=1), rtol=1e-6)
+    path.write_text(jsonl([{k: v for k, v in OBJECTS[0].items() if k != "label"}, *OBJECTS[1:]]))
+    check(read_logs(path))  # the label is in the sample's other rows
+
+
+@pytest.mark.parametrize("piece", [7, 1 << 15])
+def test_jsonl_with_a_split_in_its_validation_rows_alone_is_refused(tmp_path, monkeypatch, piece):
+    monkeypatch.setattr("deepcore.logs.tables.ROWS", piece)
+    path = tmp_path / "log.jsonl"
+    path.write_text(jsonl([{k: v for k, v in o.items() if k != "split" or v == "val"} for o in OBJECTS]))
+    with pytest.raises(UsageError, match=r"line \d+.*'split'.*--split_column none"):
+        read_logs(path)
+    run = read_logs(path, columns=WITHOUT, repeated="last")
+    assert len(run.ids) > N
+
+
+@pytest.mark.parametrize(("column", "role"), [("Split", "split"), (" label", "label"), ("Margin", "margin")])
+def test_a_column_that_differs_in_case_alone_is_asked_about(column, role):
+    table = dict(zip(HEADER, map(list, zip(*ORDERED, strict=True)), strict=True))
+    table[column] = table.pop(role)
+    with pytest.raises(UsageError, match=f"is the column '{column}' the {role}\\? Then say --{role}_column"):
+        read_logs(table)
+    check(read_logs(table, columns=LogColumns(**{role: column})))
+    assert not read_logs(table, columns=WITHOUT, repeated="last").log.has_classes
+
+
+def test_a_table_without_split_or_label_says_so(tmp_path):
+    plain = {"id": [1, 2, 1, 2], "epoch": [1, 1, 2, 2], "loss": [0.1, 0.2, 0.3, 0.4], "target": [0, 1, 0, 1]}
+    split, label = read_logs(plain).log.notes
+    assert "no column 'split': all rows are read as train rows" in split
+    assert "no column 'label': there are no classes" in label
+    assert read_logs(plain, columns=LogColumns(split="none", label="target")).log.notes == ()
+
+
+@pytest.mark.parametrize("role", ["id", "split", "label"])
+@pytest.mark.parametrize("cell", [[1], {"a": 1}])
+def test_a_list_in_a_cell_is_named(tmp_path, role, cell):
+    path = tmp_path / "log.jsonl"
+    path.write_text(jsonl([*OBJECTS[:4], OBJECTS[4] | {role: cell}]))
+    with pytest.raises(UsageError, match=f"line 5: the column '{role}' is .*: a number or text is needed"):
+        read_logs(path)
+
+
+def test_ids_of_several_kinds(tmp_path):
+    def ids(values: list) -> list:
+        run = read_logs({"id": values, "epoch": [1] * len(values), "loss": [0.5] * len(values)})
+        return run.log.name_of(run.ids).tolist()
+
+    assert ids([15.0, 2.0, 3]) == [2, 3, 15]  # a frame with a gap somewhere has whole numbers as floats
+    assert ids([1, 2, 5.7]) == ["1.0", "2.0", "5.7"]
+    assert ids([7, "007"]) == ["007", "7"]
+    assert ids(np.array([1.0, 2.5])) == ["1.0", "2.5"]
+    assert ids([2**63, 5]) == ["5", str(2**63)]
+    assert ids(np.array([2**63, 5], np.uint64)) == ["5", str(2**63)]
+
+
+def test_ids_of_a_parquet_file_above_int64(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    ids = pyarrow.array([2**63, 5], pyarrow.uint64())
+    table = pyarrow.table({"id": ids, "epoch": [1, 1], "loss": [0.1, 0.2]})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    run = read_logs(tmp_path / "a.parquet")
+    assert run.log.name_of(run.ids).tolist() == ["5", str(2**63)]
+
+
+def test_classes_that_look_like_numbers_stay_apart(tmp_path, reader):
+    path = tmp_path / "log.csv"
+    for names in (["1", "01"], ["10", "1e1"], ["a", "inf"]):
+        path.write_text("id,epoch,label,loss\n" + "".join(f"{i},1,{c},0.5\n" for i, c in enumerate(names)))
+        run = read_logs(path)
+        assert run.log.class_of(run.labels).tolist() == names
+    path.write_text("id,epoch,label,loss\n0,1,1.0,0.5\n1,1,0,0.5\n")
+    assert read_logs(path).labels.tolist() == [1, 0]

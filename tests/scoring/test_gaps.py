@@ -77,6 +77,8 @@ def test_a_sample_scores_as_if_its_checkpoints_were_all(name):
         known = ~missing[:, i]
         window = {"window": min(10, known.sum())} if name.startswith(("DynUnc", "DUAL")) else {}
         expected = methods.parse(name, **window).score(one_sample(i, known))[0]
+        if name == "Forgetting" and expected == known.sum():  # never learned: as a complete log counts it
+            expected = T
         assert scores[i] == pytest.approx(expected, abs=1e-6), i
 
 
@@ -108,6 +110,30 @@ def test_too_few_checkpoints_or_none_that_vary_score_zero():
         scores = CLD().score(run)
     assert (scores[:2] == 0).all()
     assert (scores[2:] != 0).all()
+
+
+def test_samples_with_few_checkpoints_do_not_win_by_chance():
+    rng = np.random.default_rng(7)
+    losses, val = rng.exponential(1, (30, 600)), rng.exponential(1, (30, 4))
+    rare = np.arange(600) < 60
+    for i in np.flatnonzero(rare):
+        losses[rng.permutation(30)[:25], i] = np.nan  # 5 of 30 stay
+    losses[rng.permutation(30)[:10], 60:200] = np.nan  # 20 of 30 are enough
+    run = ProxyRun.from_losses(losses, np.zeros(600, int), val, np.zeros(4, int), missing="nan")
+    with pytest.warns(UserWarning, match="60 of 600 samples have fewer than half as many losses"):
+        scores = CLD().score(run)
+    assert (scores[rare] == 0).all()
+    assert (scores[~rare] != 0).all()
+
+
+def test_a_sample_that_is_never_learned_counts_as_most_forgotten():
+    margin = np.where(np.arange(8)[:, None] % 2 == [0, 0], 1.0, -1.0)  # forgotten four times
+    margin[:, 1] = -1.0
+    margin[3:, 1] = np.nan  # never learned, and seen three times
+    losses, val = np.exp(-margin), np.ones((8, 1))
+    run = ProxyRun.from_losses(losses, np.zeros(2, int), val, np.zeros(1, int), signals={"margin": margin},
+                               missing="nan")  # fmt: skip
+    assert methods.parse("Forgetting").score(run).tolist() == [4.0, 8.0]
 
 
 def test_what_reads_complete_logs_alone_refuses():
