@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from deepcore.common.checks import check_positive
+from deepcore.common.checks import check_labels, check_positive
 from deepcore.logs.recorder import LossRecorder
 
 Losses = Callable[[np.ndarray, np.ndarray], np.ndarray]  # raw predictions, labels -> one loss per sample
+WHERE = "without loss=... (give one for regression and ranking)"
 REWEIGHTED = {"dart", "rf", "random_forest"}  # boosting of LightGBM that changes the weights of earlier trees
 
 
@@ -20,10 +21,9 @@ def xgboost_log(
     """A callback for `xgboost.train(..., callbacks=[...])`.
 
     Args:
-        recorder: where to; a round is an epoch of it.
+        recorder: where to; a round is an epoch.
         train, val: DMatrix with labels.
-        loss: of raw predictions and labels, for regression and ranking; None for classes, whose raw
-            predictions are logits.
+        loss: of raw predictions and labels, for regression and ranking; None for classes (logits).
         every: log each so many rounds.
     """
     import xgboost
@@ -90,8 +90,8 @@ def _log(
         recorder.log(ids, loss(raw, labels))
         recorder.log_val(loss(raw_val, val_labels))
     else:
-        recorder.log(ids, logits=_logits(raw), labels=labels.astype(np.int64))
-        recorder.log_val(logits=_logits(raw_val), labels=val_labels.astype(np.int64))
+        recorder.log(ids, logits=_logits(raw), labels=check_labels(labels, None, WHERE))
+        recorder.log_val(logits=_logits(raw_val), labels=check_labels(val_labels, None, WHERE))
     recorder.end_epoch()
 
 

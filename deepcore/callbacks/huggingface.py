@@ -38,10 +38,7 @@ class LossLogMixin:
         if str(getattr(self.args.eval_strategy, "value", self.args.eval_strategy)) == "steps":
             raise UsageError('eval_strategy is "steps": losses are logged by epoch, take "epoch" or "no"')
         if getattr(self.args, "eval_on_start", False):  # not in all versions
-            raise UsageError(
-                "eval_on_start is True: an epoch is logged with its training batches, and there are none "
-                "before the first: set eval_on_start=False"
-            )
+            raise UsageError("eval_on_start is True: no epoch has begun then; set eval_on_start=False")
         self.add_callback(_EpochEnd(self))
 
     def _set_signature_columns_if_needed(self) -> None:
@@ -57,9 +54,8 @@ class LossLogMixin:
         loss, outputs = super().compute_loss(model, inputs, return_outputs=True, **kwargs)
         if self.is_in_train and labels is not None:
             if ids is None:
-                raise UsageError(
-                    f"the batch has no column {self.id_column!r}: give the data set one, of row numbers"
-                )
+                what = "give the data set one, of row numbers"
+                raise UsageError(f"the batch has no column {self.id_column!r}: {what}")
             logits = outputs["logits"] if isinstance(outputs, dict) else outputs[1]
             if labels.is_floating_point() or logits.ndim > 2:
                 found = {"losses": self.sample_losses(model, logits.detach(), labels)}
@@ -72,11 +68,15 @@ class LossLogMixin:
         return (loss, outputs) if return_outputs else loss
 
     def sample_losses(self, model: Any, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """One loss per sample, (batch,): the mean over a sequence's tokens, or the mean squared error."""
+        """One loss per sample, (batch,): mean over tokens, over several labels (BCE), or squared error."""
+        while inner := getattr(model, "module", getattr(model, "_orig_mod", None)):  # distributed, compiled
+            model = inner
         if labels.is_floating_point():
-            return (logits.view(len(labels), -1) - labels.view(len(labels), -1)).square().mean(dim=1)
-        name = type(getattr(model, "module", model)).__name__
-        if name.endswith(("ForCausalLM", "LMHeadModel")):
+            several = getattr(model.config, "problem_type", None) == "multi_label_classification"
+            loss = functional.binary_cross_entropy_with_logits if several else functional.mse_loss
+            given = (values.reshape(len(labels), -1).float() for values in (logits, labels))
+            return loss(*given, reduction="none").mean(dim=1)
+        if type(model).__name__.endswith(("ForCausalLM", "LMHeadModel")):
             logits, labels = logits[:, :-1], labels[:, 1:]
         losses = functional.cross_entropy(
             logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED, reduction="none"

@@ -168,6 +168,25 @@ def test_hugging_face_language_model():
         for i in range(4):
             alone = model(input_ids=tokens[i : i + 1], labels=labels[i : i + 1]).loss
             assert float(losses[i]) == pytest.approx(float(alone), rel=1e-5)
+        compiled = torch.compile(model, backend="eager")
+        torch.testing.assert_close(LossLogMixin.sample_losses(None, compiled, logits, labels), losses)
+
+
+@pytest.mark.parametrize("kind", ["multi_label_classification", "regression"])
+def test_hugging_face_labels_that_are_no_classes(kind):
+    transformers = pytest.importorskip("transformers")
+    from deepcore.callbacks.huggingface import LossLogMixin
+
+    config = transformers.BertConfig(vocab_size=20, hidden_size=8, num_hidden_layers=1, num_attention_heads=1,
+                                     intermediate_size=8, num_labels=3, problem_type=kind)  # fmt: skip
+    model = transformers.BertForSequenceClassification(config).eval()
+    tokens = torch.from_numpy(np.random.default_rng(0).integers(1, 20, (4, 6)))
+    labels = torch.from_numpy(np.random.default_rng(1).integers(0, 2, (4, 3))).float()
+    with torch.no_grad():
+        losses = LossLogMixin.sample_losses(None, model, model(input_ids=tokens).logits, labels)
+        for i in range(4):
+            alone = model(input_ids=tokens[i : i + 1], labels=labels[i : i + 1]).loss
+            assert float(losses[i]) == pytest.approx(float(alone), rel=1e-5)
 
 
 @pytest.mark.parametrize("output", ["softmax", None, "regression"])
@@ -321,3 +340,19 @@ def test_boosting_with_a_loss_of_ones_own_and_every_second_round():
     assert (run.epochs, run.log.has_classes) == (3, False)
     expected = (model.predict(train) - y) ** 2
     np.testing.assert_allclose(run.trajectory(Signal.LOSS, "online")[-1], expected, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("library", ["xgboost", "lightgbm"])
+def test_boosting_of_numbers_asks_for_a_loss(library):
+    boosting = pytest.importorskip(library)
+    from deepcore.callbacks import boosting as callbacks
+
+    y, y_val = X[:, 0], X_VAL[:, 0]
+    if library == "xgboost":
+        train = boosting.DMatrix(X, y)
+        log = callbacks.xgboost_log(LossRecorder(size=N), train, boosting.DMatrix(X_VAL, y_val))
+    else:
+        train = boosting.Dataset(X, y)
+        log = callbacks.lightgbm_log(LossRecorder(size=N), (X, y), (X_VAL, y_val))
+    with pytest.raises(UsageError, match=r"regression and ranking\): labels must be whole numbers"):
+        boosting.train({"verbosity": 0}, train, 2, callbacks=[log])
