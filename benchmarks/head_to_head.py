@@ -46,7 +46,7 @@ from deepcore.experiment.harness import (
     Cell,
     Harness,
 )
-from deepcore.experiment.rows import ResultRow
+from deepcore.experiment.rows import CODE, ResultRow
 from deepcore.experiment.rows_csv import from_csv, to_csv
 from deepcore.report.accuracy_tables import (
     overview_table,
@@ -181,9 +181,11 @@ def write(grid: Grid, rows: Sequence[ResultRow], missing: int, folder: Path, *, 
 
 
 def without_places(row: ResultRow) -> ResultRow:
-    """The row with absolute paths in its command cut to their last part: they are of one machine."""
+    """The row with absolute paths in its command cut to their last part: they are of one machine. Its commit
+    says which code its method had."""
     command = [PLACE.sub(lambda path: f"PATH/{Path(path[0]).name}", w) for w in row.provenance["command"]]
-    return dataclasses.replace(row, provenance={**row.provenance, "command": command})
+    kept = {name: value for name, value in row.provenance.items() if name != CODE}
+    return dataclasses.replace(row, provenance={**kept, "command": command})
 
 
 def verify(

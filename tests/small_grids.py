@@ -26,8 +26,8 @@ def grid(*selection, seeds=(0,), fractions=(0.2,), nets=("MLP",), target=SHORT, 
     return ExperimentSpec(seeds, chosen, fractions, nets, "MLP", proxy, target, 0.2, **changes)
 
 
-def runner(folder, spec, data=None, **options):
-    return Harness(spec, data or images(), folder, device=CPU, progress=QUIET, **options)
+def runner(folder, spec, data=None, progress=QUIET, **options):
+    return Harness(spec, data or images(), folder, device=CPU, progress=progress, **options)
 
 
 @dataclass(frozen=True)

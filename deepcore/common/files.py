@@ -21,6 +21,7 @@ import numpy as np
 from deepcore.common.checks import StoredMismatch, UsageError
 
 LOCK, WORKERS_LOCK = ".lock", ".workers.lock"  # in the folder of an experiment
+CACHE_LOCK, REPORT_LOCK = ".cache.lock", ".report.lock"  # of their writers, which may hold the folder already
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -66,12 +67,12 @@ def check_folder(folder: Path, flag: str = "--save_path") -> None:
 
 
 @contextlib.contextmanager
-def locked(folder: Path, flag: str = "--save_path") -> Iterator[None]:
+def locked(folder: Path, flag: str = "--save_path", name: str = LOCK) -> Iterator[None]:
     """Hold the folder for this process and its workers.
 
     A second process waits, and says who holds the folder and since when. The lock ends with the process, also
     when it is killed; workers that outlive it for a moment are waited for. `flag` is where the user gave the
-    folder.
+    folder; locks of another `name` are held beside each other.
 
     Raises:
         UsageError: the folder cannot be written.
@@ -79,23 +80,24 @@ def locked(folder: Path, flag: str = "--save_path") -> Iterator[None]:
     check_folder(folder, flag)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle = open(folder / LOCK, "a+")  # noqa: SIM115 (held for the whole block)
-        workers = open(folder / WORKERS_LOCK, "a+")  # noqa: SIM115 (likewise)
+        handle = open(folder / name, "a+")  # noqa: SIM115 (held for the whole block)
+        workers = open(folder / WORKERS_LOCK, "a+") if name == LOCK else None  # noqa: SIM115 (likewise)
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise
         raise UsageError(
             f"{folder} cannot be written ({error.strerror}): give {flag} a folder of yours"
         ) from None
-    with handle, workers:
+    with handle, workers or contextlib.nullcontext():
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             handle.seek(0)
             print(f"waiting: {folder} is held by {_holder(handle.read())}", file=sys.stderr, flush=True)
             fcntl.flock(handle, fcntl.LOCK_EX)
-        fcntl.flock(workers, fcntl.LOCK_EX)  # workers of a killed command, which are about to end
-        fcntl.flock(workers, fcntl.LOCK_UN)
+        if workers:
+            fcntl.flock(workers, fcntl.LOCK_EX)  # workers of a killed command, which are about to end
+            fcntl.flock(workers, fcntl.LOCK_UN)
         handle.truncate(0)
         since = time.strftime("%Y-%m-%d %H:%M:%S")
         command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])

@@ -248,7 +248,18 @@ def _preload(modules: Iterable[str]) -> None:
     time.sleep(0.01)  # so that no worker takes the turn of another
 
 
+_PARENT: list[int] = []  # of this process, where it is a worker
+
+
+def end_without_parent() -> None:
+    """End this process where it is a worker whose parent is gone. A worker that has taken a lock calls this:
+    the next command may have begun before it did."""
+    if _PARENT and os.getppid() != _PARENT[-1]:
+        os._exit(1)
+
+
 def _start_worker(parent: int, folder: str) -> None:
+    _PARENT.append(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_watch, args=(parent, folder), daemon=True).start()
 

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from deepcore.common.checks import StoredMismatch, UsageError, check_positive, read_npz
-from deepcore.common.files import locked, read_json, write_json, write_npz
+from deepcore.common.files import CACHE_LOCK, locked, read_json, write_json, write_npz
 from deepcore.common.progress import Progress
 from deepcore.common.resources import free_disk
 from deepcore.common.units import size
@@ -173,7 +173,7 @@ class PictureCache:
             self._check_same()
             self._is_checked = True
             return
-        with locked(self.folder, "--cache"):
+        with locked(self.folder, "--cache", CACHE_LOCK):
             if (self.folder / STATE).exists():
                 self._check_same()
             else:

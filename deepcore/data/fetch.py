@@ -9,6 +9,10 @@ from deepcore.common.checks import UsageError
 from deepcore.data.record import Source
 
 
+class PartlyThere(UsageError):
+    """A folder holds some of a data set's files."""
+
+
 def find(name: str, folders: Iterable[Path], files: Iterable[tuple[str, ...]]) -> list[Path] | None:
     """The files of a data set in the first of `folders` that holds them; None when none holds any.
 
@@ -18,7 +22,7 @@ def find(name: str, folders: Iterable[Path], files: Iterable[tuple[str, ...]]) -
         files: the names that each file may have, in order of preference.
 
     Raises:
-        UsageError: a folder holds some of the files only.
+        PartlyThere: a folder holds some of the files only.
     """
     files = list(files)
     for folder in folders:
@@ -27,14 +31,16 @@ def find(name: str, folders: Iterable[Path], files: Iterable[tuple[str, ...]]) -
             return found
         if any(found):
             missing = " or ".join(files[found.index(None)])
-            raise UsageError(f"{folder} holds some of {name}'s files, but not {missing}: fetch them again")
+            raise PartlyThere(
+                f"{folder} holds some of {name}'s files, but not {missing}: fetch them again (--download)"
+            )
     return None
 
 
 def find_or_fetch(
     name: str, source: Source, look: Callable[[], list[Path] | None], fetch: Callable[[], None], expected: str
 ) -> list[Path]:
-    """What `look` finds, after `fetch` if it finds nothing and downloading was asked for.
+    """What `look` finds, after `fetch` if it does not find all and downloading was asked for.
 
     Args:
         name: of the data set.
@@ -45,7 +51,12 @@ def find_or_fetch(
     Raises:
         UsageError: nothing there and no download asked for (it says what is expected where), or it failed.
     """
-    found = look()
+    try:
+        found = look()
+    except PartlyThere:  # a download that was stopped
+        if not source.download:
+            raise
+        found = None
     if found is None and source.download:
         try:
             fetch()

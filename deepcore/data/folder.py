@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from deepcore.data.record import LabeledData, Source
 from deepcore.data.streaming import Cached, Decoded, FolderRows, Readers
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
+UNCOMPRESSED = (b".bmp", b".ppm", b".pgm", b".tif", b".tiff")
 
 Part = tuple[np.ndarray, np.ndarray, np.ndarray]  # of each file: path below the root, label, bytes
 
@@ -90,13 +92,23 @@ def _load(
         train=FolderRows(readers, *train[:2], size),
         test=FolderRows(readers, *test[:2], size, begin=len(train[0])),
         num_classes=len(classes),
-        fingerprint=content_fingerprint(*train, *test, crops, *(["cache"] if cache else [])),
+        fingerprint=content_fingerprint(
+            *train, *test, crops, *(["cache"] if cache else []), *_contents(root, train, test)
+        ),
         default_net="ResNet18",
         recipe=recipe,
         val_fraction=val_fraction,
         paths=train[0],
         cache=cache,
     )
+
+
+def _contents(root: Path, *parts: Part) -> list[np.ndarray]:
+    """A checksum of each file that is as long whatever it shows; for the others paths and lengths do. Empty
+    where there are none such."""
+    paths = [path for part in parts for path in part[0].tolist() if path.lower().endswith(UNCOMPRESSED)]
+    sums = [zlib.crc32((root / os.fsdecode(path)).read_bytes()) for path in paths]
+    return [np.array(sums, np.int64)] if sums else []
 
 
 def _cache(folder: Path, root: Path, parts: Sequence[Part], crops: Crops, workers: int) -> PictureCache:

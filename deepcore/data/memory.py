@@ -16,6 +16,7 @@ from deepcore.common.checks import UsageError, check_labels, check_positive
 from deepcore.data.record import LabeledData
 
 # Several batches are prepared at once: on a CPU as many as fit its cache, on a GPU more, for fewer launches.
+NAME_BYTES = 100
 CHUNK_BYTES = {"cpu": 1 << 20, "cuda": 64 << 20}
 
 
@@ -189,9 +190,14 @@ def from_arrays(
         val_fraction, kinds: see LabeledData.
 
     Raises:
-        UsageError: shapes that do not fit, values that are not finite numbers, labels out of range, a test
-            class without a train row; naming the array.
+        UsageError: a name of more than 100 bytes, shapes that do not fit, values that are not finite numbers,
+            labels out of range, a test class without a train row; naming the array.
     """
+    if len(name.encode(errors="replace")) > NAME_BYTES:
+        raise UsageError(
+            f"the data set's name {name[:40]}... has more than {NAME_BYTES} bytes, and files are named after "
+            "it: shorten it"
+        )
     inputs = {"x_train": _inputs(x_train, f"{name}: x_train"), "x_test": _inputs(x_test, f"{name}: x_test")}
     train, test = inputs.values()
     if train.shape[1:] != test.shape[1:]:

@@ -7,13 +7,13 @@ import contextlib
 import dataclasses
 import functools
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
 import torch
 
-from deepcore.common.files import locked, remove_leftovers
+from deepcore.common.files import REPORT_LOCK, locked, remove_leftovers
 from deepcore.common.pools import LokyPool, Pool, SerialPool
 from deepcore.common.progress import Progress
 from deepcore.data.record import LabeledData
@@ -21,14 +21,15 @@ from deepcore.experiment.far import TOKEN, proxy_files, run_far, take_back
 from deepcore.experiment.jobs import jobs_that_pay
 from deepcore.experiment.plan import Cell, ProxyTask, Runtime, make_plan
 from deepcore.experiment.preflight import ProxyState, check_methods, check_resources, proxy_states
-from deepcore.experiment.rows import ResultRow, RowStore
+from deepcore.experiment.provenance import code_of
+from deepcore.experiment.rows import CODE, ResultRow, RowStore
 from deepcore.experiment.spec import ExperimentSpec
 from deepcore.experiment.tasks import Done, Task, Work, failed_row, run_in_worker, run_task
 from deepcore.experiment.waiting import Waiting
 from deepcore.training.compiling import check_compiler
 from deepcore.training.precision import check_precision
 
-PARTS = ("proxies", "selections", "rows")  # of the folder of an experiment
+PARTS = ("proxies", "selections", "rows", "tables")  # of the folder of an experiment
 PRELOAD = ("deepcore.experiment.tasks", "methods")  # what a worker imports as it starts
 
 
@@ -101,13 +102,15 @@ class Harness:
             if self._pool is not None:
                 stack.callback(self._pool.close)
             stack.enter_context(locked(self.runtime.folder))
-            remove_leftovers(self.runtime.folder, PARTS)
+            with locked(self.runtime.folder, name=REPORT_LOCK):  # another command may write its report
+                remove_leftovers(self.runtime.folder, PARTS)
             stack.callback(remove_leftovers, self.runtime.folder, ())
             rows = {cell: self.rows.finished(self.plan.blank_row(cell)) for cell in self.plan.cells}
             twins: dict[str, list[Cell]] = {}  # cells whose resolved fields give the same row
             for cell, row in rows.items():
                 if row is None:
                     twins.setdefault(self.plan.blank_row(cell).fingerprint, []).append(cell)
+            self._say_changed(rows)
             pending = [cells[0] for cells in twins.values()]
             states = proxy_states(self.plan, self.runtime, pending)
             proxies = [state.task for state in states if state.state != "found"]
@@ -189,6 +192,16 @@ class Harness:
         for task, _, _, folder in states:
             if folder is not None:
                 self.progress.say(f"seed {task.seed}: {task.title} found in {folder}")
+
+    def _say_changed(self, rows: Mapping[Cell, ResultRow | None]) -> None:
+        """Which finished rows come from other code of their method: name and fields identify a row."""
+        for cell, row in rows.items():
+            held = None if row is None else row.provenance.get(CODE)
+            if held is not None and held != code_of(type(cell.method)):
+                self._say_once(
+                    f"{row.method}: {type(cell.method).__module__} has changed since its stored rows were "
+                    "made, and they are shown as they are; for new ones give another --save_path"
+                )
 
     def _say_once(self, note: str) -> None:
         """A line that need not be read twice."""

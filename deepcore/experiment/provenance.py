@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
 import platform
 import subprocess
@@ -12,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from deepcore.common.identity import fingerprint
 from deepcore.common.launch import launched
 from deepcore.version import __version__
 
@@ -39,6 +42,15 @@ def provenance(device: torch.device, *, threads: int | None = None, compiled: bo
         "compiled": compiled,
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
     }
+
+
+@functools.cache
+def code_of(method: type) -> str | None:
+    """A digest of the file that a method's class is written in; None where there is none."""
+    try:
+        return fingerprint(inspect.getsource(sys.modules[method.__module__]))
+    except (OSError, TypeError, KeyError):
+        return None
 
 
 def _commit() -> str | None:

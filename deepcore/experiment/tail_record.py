@@ -13,7 +13,7 @@ def tail_record(imbalance: float | None, labels: np.ndarray) -> dict[str, Any]:
     empty without an imbalance."""
     if imbalance is None:
         return {}
-    sizes = np.bincount(labels)
+    sizes = np.unique(labels, return_counts=True)[1]
     return {"imbalance": float(imbalance), "largest": int(sizes.max()), "smallest": int(sizes.min())}
 
 

@@ -18,11 +18,12 @@ import torch
 
 from deepcore.common.checks import DeepcoreError, StoredMismatch
 from deepcore.common.files import share_lock
+from deepcore.common.pools import end_without_parent
 from deepcore.common.progress import Lines, Progress
 from deepcore.experiment.noise_record import noise_record
 from deepcore.experiment.plan import Cell, Plan, ProxyTask, Runtime
-from deepcore.experiment.provenance import provenance
-from deepcore.experiment.rows import ResultRow, RowStore
+from deepcore.experiment.provenance import code_of, provenance
+from deepcore.experiment.rows import CODE, ResultRow, RowStore
 from deepcore.experiment.seed_runs import SeedRuns, proxy_costs, recorded_by
 from deepcore.experiment.target import train_target
 
@@ -71,6 +72,7 @@ def run_in_worker(work: Work, task: Task, *, overlapped: bool = False) -> Done:
     """`run_task` in a worker process: with the threads of the parent, and lines for it to print."""
     torch.set_num_threads(work.threads)
     share_lock(work.runtime.folder)
+    end_without_parent()
     if work.runtime.devices:
         device = claimed_device(work.runtime.folder, work.runtime.devices, work.key)
         work = dataclasses.replace(work, runtime=dataclasses.replace(work.runtime, device=device))
@@ -145,6 +147,9 @@ def run_cell(work: Work, cell: Cell, runs: SeedRuns, progress: Progress) -> Resu
     run = runs.of(cell.method)
     selected = runs.selected(cell.method, cell.fraction)
     blank = plan.blank_row(cell)
+    checkpoint = runtime.folder / f"target-{blank.fingerprint}-{selected.training_set.digest()}.pt"
+    for other in set(runtime.folder.glob(f"target-{blank.fingerprint}*.pt")) - {checkpoint}:
+        other.unlink()  # of another selection: the proxy was trained again, elsewhere
     target = train_target(
         cell.net,
         plan.seeds[cell.seed].data,
@@ -152,7 +157,7 @@ def run_cell(work: Work, cell: Cell, runs: SeedRuns, progress: Progress) -> Resu
         plan.spec.target,
         seed=cell.seed,
         device=runtime.device,
-        checkpoint=runtime.folder / f"target-{blank.fingerprint}.pt",
+        checkpoint=checkpoint,
         progress=progress,
         note=progress.say,
         compiled=runtime.compiled,
@@ -189,7 +194,10 @@ def run_cell(work: Work, cell: Cell, runs: SeedRuns, progress: Progress) -> Resu
             },
             "finished": _now(),
         },
-        provenance=provenance(runtime.device, threads=target.threads, compiled=runtime.compiled),
+        provenance={
+            **provenance(runtime.device, threads=target.threads, compiled=runtime.compiled),
+            CODE: code_of(type(cell.method)),
+        },
     )
 
 

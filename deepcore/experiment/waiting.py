@@ -57,13 +57,16 @@ class Waiting:
         return None
 
     def release(self, proxy: ProxyTask, *, failed: bool) -> list[Cell]:
-        """A proxy run ended. Returns the cells that read it if it failed, which then wait no longer."""
+        """A proxy run ended. Returns the cells that read it if it failed; they wait no longer, and neither do
+        proxy runs that no other cell reads."""
         run = (proxy.seed, proxy.which)
         if not failed:
             self._missing.discard(run)
             return []
         lost = [cell for cell in self._cells if run in self._reads(cell)]
         self._cells = [cell for cell in self._cells if run not in self._reads(cell)]
+        read = {run for cell in self._cells for run in self._reads(cell)}
+        self._proxies = [proxy for proxy in self._proxies if (proxy.seed, proxy.which) in read]
         return lost
 
     def _reads(self, cell: Cell) -> set[Run]:

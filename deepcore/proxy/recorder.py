@@ -98,9 +98,14 @@ class Recorder(Hook):
             self._validate(net, 0, frozenset())
 
     def batch(self, positions: np.ndarray, logits: torch.Tensor, features: torch.Tensor) -> None:
-        """Buffer one training batch's outputs."""
+        """Buffer one training batch's outputs; what the buffer cannot hold at once, in pieces."""
         if not self.recording.online:
             return
+        for start in range(0, len(positions), self.capacity):
+            piece = slice(start, start + self.capacity)
+            self._hold(positions[piece], logits[piece], features[piece])
+
+    def _hold(self, positions: np.ndarray, logits: torch.Tensor, features: torch.Tensor) -> None:
         if self.filled + len(positions) > self.capacity:
             self._flush()
         part = slice(self.filled, self.filled + len(positions))

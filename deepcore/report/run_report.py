@@ -9,6 +9,7 @@ from pathlib import Path
 
 from deepcore.analysis.comparison import Comparison, compare_rows, rank_table
 from deepcore.analysis.measured_costs import measured_costs
+from deepcore.common.files import REPORT_LOCK, locked, write_bytes
 from deepcore.experiment.plan import Plan
 from deepcore.experiment.rows import ResultRow
 from deepcore.report.accuracy_report import reference_lines
@@ -38,11 +39,19 @@ def write_report(
 
     Every table is written as Markdown, LaTeX, CSV and JSON. Figures are written as PNG and SVG and shown in
     the page; without matplotlib they are left out, and `say` gets a line. The next command writes again what
-    a kill left half written.
+    a kill left half written; commands that write into one folder do so one after the other.
     """
     done = [row for row in rows if row.status == "ok"]
     if not done:
         return None
+    with locked(folder, name=REPORT_LOCK):
+        return _write(plan, folder, done, failures(rows), say)
+
+
+def _write(
+    plan: Plan, folder: Path, done: Sequence[ResultRow], failed: list[str], say: Callable[[str], None]
+) -> Path:
+    """The report of the finished rows."""
     comparisons = compare_rows(done)
     nets = list(dict.fromkeys(comparison.net for comparison in comparisons))
     tables = {net: _tables_of_net(comparisons, done, net) for net in nets}
@@ -64,12 +73,12 @@ def write_report(
         *([Section("Flipped labels", lines=[_capital(noise_line(done[0]))], tables=noise)] if noise else []),
         Section("Agreement of selections", tables=agreement),
         Section("Costs", tables=list(costs.values())),
-        Section("Failed rows", points=failures(rows)),
+        Section("Failed rows", points=failed),
         *description(done),
     ]
     path = folder / "report.html"
     text = page(*_heading(comparisons, done), sections)
-    path.write_text(text, encoding="utf-8", errors="backslashreplace")
+    write_bytes(path, text.encode(errors="backslashreplace"))
     return path
 
 
@@ -94,7 +103,7 @@ def _write_tables(folder: Path, tables: Sequence[Table], suffix: str = "") -> No
         for output, ending in SUFFIXES.items():
             path = folder / f"{table.name}{suffix}.{ending}"
             text = table.render(output) + "\n"
-            path.write_text(text, encoding="utf-8", errors="backslashreplace")
+            write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def _draw(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from deepcore.data.memory import content_fingerprint
 from deepcore.selection.selection import Selection
 from deepcore.training.loop import RowsOf
 from deepcore.training.schedule import Schedule
@@ -35,6 +36,11 @@ class TrainingSet:
         order = np.argsort(selection.rows)
         weights = None if selection.weights is None else selection.weights[order]
         return cls(selection.rows[order], len(order), weights)
+
+    def digest(self) -> str:
+        """Eight hex digits of the rows (of the first epoch) and weights."""
+        rows = self.rows(0) if callable(self.rows) else self.rows
+        return content_fingerprint(rows, self.weights)[:8]
 
     def schedule(self, spec: TrainSpec) -> Schedule:
         """Steps and learning rates with a recipe."""

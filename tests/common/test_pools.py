@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 
+import torch
+
+from deepcore.common import pools
 from deepcore.common.pools import LokyPool
+from deepcore.experiment import tasks
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = """
@@ -74,3 +80,26 @@ def test_ctrl_c_while_workers_are_forked_is_neither_lost_nor_printed_and_ends_th
     command = [sys.executable, "-c", INTERRUPTED, str(ROOT)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr, done.returncode) == ("stopped 0\n", "", 0)
+
+
+def test_a_worker_whose_parent_is_gone_ends_once_it_has_the_lock(monkeypatch):
+    done = []
+    monkeypatch.setattr("deepcore.common.pools.os._exit", lambda status: done.append(status))
+    pools.end_without_parent()  # no worker
+    monkeypatch.setattr("deepcore.common.pools._PARENT", [os.getppid()])
+    pools.end_without_parent()
+    assert done == []
+    monkeypatch.setattr("deepcore.common.pools._PARENT", [2**30])
+    pools.end_without_parent()
+    assert done == [1]
+
+
+def test_a_task_in_a_worker_begins_with_the_lock_and_then_looks_for_its_parent(monkeypatch, tmp_path):
+    order = []
+    monkeypatch.setattr(tasks, "share_lock", lambda folder: order.append("lock"))
+    monkeypatch.setattr(tasks, "end_without_parent", lambda: order.append("parent"))
+    monkeypatch.setattr(tasks, "run_task", lambda *args, **options: order.append("task") or tasks.Done())
+    work = types.SimpleNamespace(threads=torch.get_num_threads(),
+                                 runtime=types.SimpleNamespace(folder=tmp_path, devices=()))  # fmt: skip
+    tasks.run_in_worker(work, None)
+    assert order == ["lock", "parent", "task"]

@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from deepcore.common.checks import StoredMismatch, UsageError
+from deepcore.common.files import locked
 from deepcore.common.progress import Progress
 from deepcore.data import cache as module
 from deepcore.data import cache_work
@@ -54,11 +55,7 @@ def built(folder: Path, files: ImageFiles, resize: int = 16, workers: int = 0) -
 
 def content(folder: Path) -> dict[str, bytes]:
     """All files but the lock."""
-    return {
-        file.name: file.read_bytes()
-        for file in folder.iterdir()
-        if file.suffix != ".lock" and file.name != ".lock"
-    }
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.suffix != ".lock"}
 
 
 def told(progress: Progress) -> list[str]:
@@ -124,14 +121,14 @@ def test_a_copy_in_another_process_maps_the_file_itself(tmp_path):
 def test_a_finished_cache_is_used_as_it_is_even_where_nothing_may_be_written(tmp_path, monkeypatch):
     files = write_images(tmp_path / "images")
     built(tmp_path / "cache", files)
-    (tmp_path / "cache" / ".lock").unlink()
+    (tmp_path / "cache" / ".cache.lock").unlink()
     before = content(tmp_path / "cache")
     monkeypatch.setattr(module, "in_chunks", None)
     monkeypatch.setattr(module, "locked", None)
     moved = ImageFiles(tmp_path / "elsewhere", files.paths, files.sizes)
     np.testing.assert_array_equal(built(tmp_path / "cache", moved).picture(4)[0, 0].shape, (3,))
     assert content(tmp_path / "cache") == before
-    assert not (tmp_path / "cache" / ".lock").exists()
+    assert not (tmp_path / "cache" / ".cache.lock").exists()
 
 
 def test_the_size_is_said_beforehand(tmp_path, monkeypatch):
@@ -389,3 +386,15 @@ def test_nothing_is_unpickled(tmp_path):
     np.savez(folder / "index.npz", paths=np.array([{}], object), sizes=files.sizes, shapes=np.zeros((12, 2)))
     with pytest.raises(StoredMismatch, match=r"index.npz: no .npz of plain arrays"):
         built(folder, files)
+
+
+def test_a_cache_in_a_folder_that_is_held_already_is_built(tmp_path):
+    files = write_images(tmp_path / "images")
+    held = tmp_path / "runs"
+    signal.signal(signal.SIGALRM, lambda *_: pytest.fail("it waits for itself"))
+    signal.alarm(20)
+    try:
+        with locked(held):
+            assert built(held, files).finished
+    finally:
+        signal.alarm(0)

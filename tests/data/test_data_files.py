@@ -59,6 +59,12 @@ def test_download_goes_through_torchvision_and_its_failure_is_one_sentence(tmp_p
     assert len(data.load("FashionMNIST", data_path=tmp_path, download=True).train) == 40
     data.load("FashionMNIST", data_path=tmp_path, download=True)  # what is there is not fetched again
     assert asked == [(str(tmp_path), True)]
+    for path in (tmp_path / "FashionMNIST" / "raw").glob("t10k-labels*"):
+        path.unlink()  # a download that was stopped goes on
+    with pytest.raises(UsageError, match="holds some of FashionMNIST's files, but not t10k-labels"):
+        data.load("FashionMNIST", data_path=tmp_path)
+    assert len(data.load("FashionMNIST", data_path=tmp_path, download=True).test) > 0
+    assert len(asked) == 2
 
     def fail(root, download):
         raise OSError("no route to host")

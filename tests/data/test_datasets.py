@@ -235,6 +235,13 @@ def test_labels_beyond_a_stated_number_of_classes_are_refused():
         from_arrays("tiny", x, y, x, y, num_classes=3)
 
 
+def test_a_name_that_no_file_can_have_is_refused():
+    x, y = tiny_images()
+    with pytest.raises(UsageError, match=r"has more than 100 bytes.*: shorten it"):
+        from_arrays("数" * 40, x, y, x, y)
+    assert from_arrays("数" * 30, x, y, x, y).name == "数" * 30
+
+
 # --- npz -------------------------------------------------------------------------------------------------
 
 

@@ -280,6 +280,18 @@ def test_the_fingerprint_follows_names_sizes_and_crops(tmp_path):
     assert len(set(prints)) == 4
 
 
+@pytest.mark.parametrize("suffix", [".bmp", ".PPM", ".tif"])
+def test_the_fingerprint_follows_pixels_where_the_length_of_the_file_does_not(tmp_path, suffix):
+    write_folder(tmp_path)
+    path = tmp_path / "train" / "cat" / f"plain{suffix}"
+    Image.new("RGB", (9, 7), (1, 2, 3)).save(path)
+    size, before = path.stat().st_size, load(tmp_path).fingerprint
+    assert load(tmp_path).fingerprint == before
+    Image.new("RGB", (9, 7), (3, 2, 1)).save(path)
+    assert path.stat().st_size == size
+    assert load(tmp_path).fingerprint != before
+
+
 # --- the command line ------------------------------------------------------------------------------------
 
 

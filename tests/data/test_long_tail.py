@@ -90,6 +90,7 @@ def test_the_record_and_its_line():
     record = tail_record(4, np.array([0, 0, 0, 0, 1, 1, 2]))
     assert record == {"imbalance": 4.0, "largest": 4, "smallest": 1}
     assert tail_line(record).startswith("long tail 4: from class to class fewer candidates, 4 to 1")
+    assert tail_record(4, np.array([0, 0, 2]))["smallest"] == 1  # a class without rows has no size
     assert tail_record(None, np.array([0, 1])) == {}
 
 

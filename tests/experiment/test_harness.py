@@ -18,9 +18,11 @@ from tiny import images, short
 import methods
 from deepcore.analysis.comparison import compare_rows
 from deepcore.common.checks import StoredMismatch, UsageError
+from deepcore.common.progress import Lines
 from deepcore.common.seeding import stream
 from deepcore.data.datasets import load
 from deepcore.experiment import target as target_module
+from deepcore.experiment.provenance import code_of
 from deepcore.experiment.rows import RowStore, read_row
 from deepcore.proxy import engine as proxy_engine
 from deepcore.report.accuracy_report import accuracy_report
@@ -253,6 +255,51 @@ def test_a_target_goes_on_from_its_checkpoint_and_leaves_none(tmp_path, monkeypa
     assert len(trained) == 4
     assert resumed.content() == whole.content()
     assert not list(tmp_path.glob("*/target-*.pt"))
+
+
+def test_a_target_does_not_go_on_from_the_checkpoint_of_another_selection(tmp_path, monkeypatch):
+    monkeypatch.setattr(target_module, "CHECKPOINT_SECONDS", 0.0)
+    (whole,) = runner(tmp_path / "whole", grid("Random")).run()
+    real, trained = train_module._run_epoch, []
+
+    def stops_in_the_third(*args):
+        if len(trained) == 2:
+            raise KeyboardInterrupt
+        trained.append(1)
+        return real(*args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(train_module, "_run_epoch", stops_in_the_third)
+        patched.setattr(methods.METHODS["Random"], "select", takes_the_first)
+        with pytest.raises(KeyboardInterrupt):
+            runner(tmp_path / "cut", grid("Random")).run()
+    assert len(list((tmp_path / "cut").glob("target-*.pt"))) == 1
+    (again,) = runner(tmp_path / "cut", grid("Random")).run()
+    assert again.content() == whole.content()
+    assert not list(tmp_path.glob("*/target-*.pt"))
+
+
+def takes_the_first(method, run, budget, rng):
+    return Selection(run.ids[: budget.k])
+
+
+def test_rows_of_a_method_whose_code_changed_are_announced(tmp_path, monkeypatch):
+    def said() -> str:
+        lines = Lines()
+        runner(tmp_path, grid("Random", "CLD"), progress=lines).run()
+        return "\n".join(lines.said)
+
+    said()
+    assert "has changed" not in said()
+    real = code_of
+
+    def changed(kind):
+        return "0" * 16 if kind.name == "CLD" else real(kind)
+
+    monkeypatch.setattr("deepcore.experiment.harness.code_of", changed)
+    assert "CLD: methods.cld has changed since its stored rows were made" in said()
+    assert "Random:" not in said()
+    assert code_of(methods.METHODS["CLD"]) != code_of(methods.METHODS["LTC"])
 
 
 def test_a_failed_row_is_recorded_retried_and_stops_nothing(tmp_path, monkeypatch):

@@ -83,7 +83,7 @@ def test_rows_and_files_are_the_same_bits_for_any_number_of_jobs(tmp_path):
     assert first.keys() == second.keys()
     assert first == second
     assert {path.name for path in (tmp_path / "two").iterdir()} == {
-        *("proxies", "selections", "rows", ".lock", ".workers.lock"),
+        *("proxies", "selections", "rows", ".lock", ".workers.lock", ".report.lock"),
     }
 
 
@@ -252,6 +252,15 @@ class TestWaiting:
         lost = waiting.release(proxies[1], failed=True)
         assert [(cell.method.name, cell.seed) for cell in lost] == [("EL2N", 0)] * 2
         assert bool(waiting)
+
+    def test_runs_that_nobody_reads_any_more_do_not_wait(self, tmp_path):
+        plan, proxies = self.setup(tmp_path, "EL2N:repeats=2")
+        waiting = Waiting(plan.cells, proxies, longest_first=False)
+        assert [(proxy.seed, proxy.which) for proxy in proxies][:2] == [(0, 0), (0, 1)]
+        assert waiting.next(seed_by_seed=True) == proxies[0]
+        lost = waiting.release(proxies[0], failed=True)
+        assert [cell.seed for cell in lost] == [0, 0]
+        assert waiting.next(seed_by_seed=True) == next(proxy for proxy in proxies if proxy.seed == 1)
 
     def test_a_run_is_recorded_beside_its_training_where_workers_would_wait_for_it(self, tmp_path):
         plan, proxies = self.setup(tmp_path, "CLD", "AUM")

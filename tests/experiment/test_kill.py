@@ -40,7 +40,7 @@ def contents(folder: Path) -> dict[str, object]:
     found = {"table": (folder / "table.csv").read_text()}
     for path in sorted((folder / "runs").rglob("*")):
         name = str(path.relative_to(folder))
-        if path.is_dir() or path.name in (".lock", ".workers.lock"):
+        if path.is_dir() or path.name in (".lock", ".workers.lock", ".report.lock"):
             continue
         if path.stem in WITH_TIMES:
             found[name] = None

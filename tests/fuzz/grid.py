@@ -24,7 +24,7 @@ ARGV = (
 )
 RUN_TO_RUN = {"measured", "provenance", "costs"}  # times, memory, machine
 WITH_TIMES = {"report", "costs"}  # the page, and a table
-LOCKS = {".lock", ".workers.lock"}
+LOCKS = {".lock", ".workers.lock", ".report.lock"}
 PATIENCE = 300.0  # seconds of a whole command: beyond is a hang
 
 

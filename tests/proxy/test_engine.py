@@ -56,7 +56,7 @@ def test_with_lr_0_all_recordings_are_the_initial_network_s(tmp_path):
 
 @pytest.mark.parametrize("net", ["MLP", "ConvNet"])
 def test_each_row_holds_the_signals_of_its_checkpoint_at_the_sample_s_place(tmp_path, net, monkeypatch):
-    monkeypatch.setattr("deepcore.proxy.recording.BUFFER", 60)  # several flushes an epoch
+    monkeypatch.setattr("deepcore.proxy.recorder.BUFFER", 60)  # 20 rows: a batch comes in pieces
     data = images(augment=True)
     run = proxy(tmp_path, data, net=net)
     seed = seeding.key(0, "proxy")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import fcntl
 import importlib.util
 import json
 import re
@@ -15,6 +16,7 @@ from small_grids import grid, runner
 
 import main
 from deepcore.analysis.comparison import compare_rows
+from deepcore.report import run_report
 from deepcore.report.accuracy_tables import accuracy_table
 from deepcore.report.description import description, failures, recipe
 from deepcore.report.page import Section, page
@@ -200,3 +202,20 @@ def test_the_command_line_writes_it_unless_told_not_to(tmp_path, capsys):
     assert main.main(argv) == 0
     assert (tmp_path / "report.html").exists()
     assert f"report: {tmp_path / 'report.html'}" in capsys.readouterr().err
+
+
+def test_a_report_is_written_by_one_command_at_a_time(tmp_path, monkeypatch):
+    harness = runner(tmp_path, grid("Random"))
+    rows = harness.run()
+    real, held = run_report.page, []
+
+    def page(*args):
+        with open(tmp_path / ".report.lock") as handle, pytest.raises(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        held.append(True)
+        return real(*args)
+
+    monkeypatch.setattr(run_report, "page", page)
+    assert run_report.write_report(harness.plan, tmp_path, rows) == tmp_path / "report.html"
+    assert held == [True]
+    assert not list(tmp_path.rglob(".*.tmp"))
