@@ -44,11 +44,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COMMITTED = {"quick": ("digits",), "reduced": ("fashion", "digits")}
+COMMITTED = {"quick": ("digits",), "reduced": ("fashion_long", "fashion_long_large", "digits")}
+GRID_OF = {"quick": GRIDS["digits"], "reduced": GRIDS["fashion_long"], "full": GRIDS["cifar100"]}
 SIZES = {
     name: Size(grid.dataset, (grid.model,), grid.parts[0].fractions, len(grid.seeds), grid.epochs)
-    for name, grid in (("quick", GRIDS["digits"]), ("reduced", GRIDS["fashion"]), ("full", GRIDS["cifar100"]))
+    for name, grid in GRID_OF.items()
 }
+COLUMNS = {method for name in ("cifar100", "imagenet") for method, _ in printed(GRIDS[name].paper)}
 FAMILIES = ("score-based", "optimisation-based", "training-property")
 
 
@@ -64,7 +66,7 @@ def grid_loads(grid: Grid) -> list[Load]:
 
 def grid_of_size(size: Size) -> Grid:
     """The grid whose rows a size shows."""
-    return next(grid for grid in GRIDS.values() if grid.dataset == size.dataset)
+    return next(grid for name, grid in GRID_OF.items() if SIZES[name] == size)
 
 
 def measure(setting: Setting) -> list[Record]:
@@ -79,6 +81,11 @@ def measure(setting: Setting) -> list[Record]:
             for row in setting.rows(spec)
         ]
         return of_data(grid.dataset, rows)
+    return committed(names)
+
+
+def committed(names: Sequence[str]) -> list[Record]:
+    """The records of committed grids."""
     found: list[Record] = []
     for name in names:
         rows = from_csv((HERE / "results" / f"{name}.csv").read_text(), f"{name}.csv")
@@ -87,10 +94,8 @@ def measure(setting: Setting) -> list[Record]:
 
 
 def of_data(dataset: str, rows: Sequence) -> list[Record]:
-    """Records of the selections that the paper's figure could show: one form of each method."""
-    chosen = [
-        row for row in rows if row.is_selection and row.label == row.method and row.fraction is not None
-    ]
+    """Records of the methods in the paper's tables, each in its published form."""
+    chosen = [row for row in rows if row.label in COLUMNS and row.fraction is not None]
     return [{"dataset": dataset, **record} for record in accuracies(chosen)]
 
 
@@ -170,7 +175,10 @@ def trained_sentence(records: Sequence[Record], dataset: str) -> str:
     seeds = {f: len(by_seed(own, method="CLD", fraction=f)) for f in fractions_of(own)}
     most = max(seeds.values())
     fewer = "".join(f" ({n} at {percent(f)})" for f, n in seeds.items() if n < most)
-    return f"{dataset}: {grid.model}, {size.recipe.epochs} epochs, {most} seeds{fewer}."
+    few = {f: methods_of(matching(own, fraction=f)) for f in seeds}
+    whole = max(map(len, few.values()))
+    short = "".join(f" At {percent(f)} only {', '.join(m)}." for f, m in few.items() if len(m) < whole)
+    return f"{dataset}: {grid.model}, {size.recipe.epochs} epochs, {most} seeds{fewer}.{short}"
 
 
 def printed_sentence(grid: Grid) -> str:

@@ -59,7 +59,7 @@ def test_rows_are_said_to_be_of_so_many_epochs_and_seeds():
         for seed in range(seeds)
     ]
     said = figure2.trained_sentence(records, "FashionMNIST")
-    assert said == "FashionMNIST: ConvNet, 10 epochs, 4 seeds (2 at 30%)."
+    assert said == "FashionMNIST: MLP, 164 epochs, 4 seeds (2 at 30%)."
 
 
 def test_proportional_is_compared_with_each_other_set():

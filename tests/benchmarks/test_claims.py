@@ -52,6 +52,11 @@ def test_full_size_prints_its_command_and_gpu_hours(name, capsys):
     assert "GPU hours" in out
 
 
+def test_figure2_shows_the_committed_rows():
+    names = figure2.COMMITTED["reduced"]
+    assert claims.published(claim_of("figure2")) == from_csv(to_csv(figure2.committed(names), {}))
+
+
 def test_page_and_figures_are_made_from_the_committed_records():
     assert claims_page.main(["--check"]) == 0
 
