@@ -6,6 +6,7 @@ one fraction kept. What the seeds of a cell cannot decide counts as "not told ap
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from benchmarks.in_rows import CLD, ONLINE, costs_at
@@ -31,7 +32,7 @@ def answer_sentences(cells: Sequence[Cell]) -> list[str]:
     return [
         where(chosen),
         *_more_often(chosen),
-        _without_winner(chosen, columns),
+        *_without_winner(chosen, columns),
         tally(chosen, CLD, "CLD as published"),
         tally(chosen, ONLINE, "CLD on losses from the training batches (`record=online`)"),
         *_beside_references(cells),
@@ -145,17 +146,35 @@ def _to_the_tie(labels: Sequence[str], lead: Mapping[str, int]) -> list[str]:
     return cut or [m for m in labels if lead[m] == lead[labels[0]]]
 
 
-def _without_winner(cells: Sequence[Cell], columns: Sequence[tuple[str, float]]) -> str:
+def _without_winner(cells: Sequence[Cell], columns: Sequence[tuple[str, float]]) -> list[str]:
+    """The cells in which no method is above Random, and where few were run."""
     none = [
         col for col in columns if not any((c.title, c.fraction) == col and c.side == "above" for c in cells)
     ]
     if not none:
-        return "In every cell some method is above Random."
+        return ["In every cell some method is above Random."]
     places: dict[str, list[float]] = {}
     for title, fraction in none:
         places.setdefault(title, []).append(fraction)
     named = "; ".join(f"{title} at {at(fractions)}" for title, fractions in places.items())
-    return f"In {len(none)} of {len(columns)} cells no method is above Random: {named}."
+    return [
+        f"In {len(none)} of {len(columns)} cells no method is above Random: {named}.",
+        *_few_methods(cells, none),
+    ]
+
+
+def _few_methods(cells: Sequence[Cell], columns: Sequence[tuple[str, float]]) -> list[str]:
+    """Which of the columns have rows of less than half as many methods as the fullest column of all."""
+    count_of = Counter((c.title, c.fraction) for c in cells)
+    most = max(count_of.values())
+    few: dict[tuple[str, int], list[float]] = {}
+    for title, fraction in columns:
+        if 2 * (n := count_of[title, fraction]) < most:
+            few.setdefault((title, n), []).append(fraction)
+    return [
+        f"{title} at {at(fractions)} has rows of {n} selections beside Random only."
+        for (title, n), fractions in few.items()
+    ]
 
 
 def _beside_references(cells: Sequence[Cell]) -> list[str]:

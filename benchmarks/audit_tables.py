@@ -220,8 +220,9 @@ def _of_data(rows: Sequence[Row], data: str) -> list[Row]:
 
 
 def _off(rows: Sequence[Row]) -> str:
-    off = 100 * np.array([abs(float(row["estimate"]) - float(row["wrong"])) for row in rows])
-    return f"off by {off.mean():.1f} points on average, by {off.max():.1f} at most"
+    off = 100 * np.array([float(row["estimate"]) - float(row["wrong"]) for row in rows])
+    size = f"off by {abs(off).mean():.1f} points on average, by {abs(off).max():.1f} at most"
+    return f"{size}; the mean of estimate minus truth is {off.mean():+.1f}"
 
 
 def _flipped(rows: Sequence[Row], **wanted: str) -> list[Row]:

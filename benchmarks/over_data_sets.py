@@ -61,7 +61,8 @@ def data_sets_table(cells: Sequence[Cell]) -> TextTable:
 
 
 def data_sets_sentences(cells: Sequence[Cell]) -> list[str]:
-    """Whose interval lies above Random, whose below, and what remains after Holm's correction."""
+    """Whose interval lies above Random, whose below, what remains after Holm's correction, and whether what
+    is above stays so without any one data set."""
     references = {c.label for c in cells if not c.is_selection}
     pairs = {m: pair for m, pair in beside_random(cells).items() if m not in references}
     places, titles = _size(cells)
@@ -73,6 +74,20 @@ def data_sets_sentences(cells: Sequence[Cell]) -> list[str]:
         f"{listed(up)}. Below Random: those of {len(down)} selections.",
         f"After Holm's correction over the selections: {listed(sides['above'])} above; "
         f"{listed(sides['below'])} below. {titles} data sets are few.",
+        *_without_one(cells, up),
+    ]
+
+
+def _without_one(cells: Sequence[Cell], methods: Sequence[str]) -> list[str]:
+    """In how many cases an interval stays above Random when one data set is left out; nothing of too few."""
+    titles = list(dict.fromkeys(c.title for c in cells))
+    if len(titles) <= MIN_SEEDS:
+        return []
+    without = [beside_random([c for c in cells if c.title != title]) for title in titles]
+    stays = {m: sum((pairs[m].low or 0.0) > 0 for pairs in without) for m in methods}
+    return [
+        f"With one data set left out, {m}'s interval is above Random in {n} of {len(titles)} cases."
+        for m, n in stays.items()
     ]
 
 

@@ -42,7 +42,8 @@ STYLES = {  # of the curves: colour, marker
 }
 COST_LABELS = (
     *(CLD, ONLINE, EARLY),
-    *("DUAL", "DynUnc", "AUM", "CCS", "D2", "EL2N", "TDDS", "Forgetting"),
+    *("DUAL", "AUM", "CCS", "D2", "EL2N", "TDDS"),
+    *("FacilityLocation", "Herding", "KCenter"),
 )
 SHIFTED = {"Random": 0.45, "TDDS": -0.45}  # names off the dotted line, points
 NOISE_COLOURS = {10: "#1f77b4", 30: "#b3261e"}
@@ -122,7 +123,7 @@ def cost_figure(head: Head) -> Figure:
         for i, (label, place) in enumerate(zip(labels, places, strict=True)):
             x, y, std = found[label]
             colour = "#8b0000" if label.startswith("CLD") else "#111111" if label == "Random" else "#1f77b4"
-            beside = x * (1 + 0.02 * (i - (len(labels) - 1) / 2))  # bars of one cost next to each other
+            beside = x * (1 + 0.015 * (i - (len(labels) - 1) / 2))  # bars of one cost next to each other
             ax.errorbar([beside], [y], [std], fmt="o", markersize=4.5, color=colour, lw=0.6, zorder=3)
             left = 40 < x < 100  # the name would cross the dashed line
             start, end, at = (0.93, 0.87, 0.85) if left else (1.07, 1.15, 1.18)

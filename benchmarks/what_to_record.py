@@ -80,9 +80,10 @@ def recommendation(heads: Mapping[str, Head], cells: Sequence[Cell]) -> list[str
     passes = [name for name, method in reading.items() if method.mode == "post_epoch"]
     return [
         *_for_cld(heads, [c for c in cells if c.is_selection]),
-        "For the other methods, record the logits of each row in its own training batch, in every epoch. It "
-        f"costs no pass. {listed(online)} read nothing else. (`LossRecorder` computes no KL_STEP, which TDDS "
-        "reads.)",
+        f"For {listed(online)}, record the logits of each row in its own training batch, in every epoch. It "
+        "costs no pass. (`LossRecorder` computes no KL_STEP, which TDDS reads.)",
+        "The others read more, mostly the features of the last layer: `python -m deepcore inspect LOG` says "
+        "what a log lacks for each.",
         f"As published, {listed(passes)} need a pass over all rows after each epoch.",
         "Record every epoch. You can choose later which epochs a method reads.",
     ]

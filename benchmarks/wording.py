@@ -29,9 +29,15 @@ def interval(pair: Paired, decimals: int = 1) -> str:
     """A difference with its interval, where it has one; "-" without a difference."""
     if pair.difference is None:
         return "-"
-    ends = (signed(end, decimals) for end in (pair.low, pair.high) if end is not None)
+    ends = (_end(end, decimals) for end in (pair.low, pair.high) if end is not None)
     span = f" [{', '.join(ends)}]" if pair.low is not None else ""
     return f"{signed(pair.difference, decimals)}{span}"
+
+
+def _end(value: float, decimals: int) -> str:
+    """An end of an interval; with a decimal more where it would read as 0, whose side is the point."""
+    near = value != 0 and round(value, decimals) == 0
+    return f"{value:+.{decimals + 1}f}" if near else signed(value, decimals)
 
 
 def at(fractions: Iterable[float]) -> str:

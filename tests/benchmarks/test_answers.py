@@ -111,6 +111,15 @@ def test_a_cell_without_a_winner_is_named():
     assert "No method is more often above Random than below." in text
     assert "In 2 of 2 cells no method is above Random: Letter at 1 and 10%." in text
     assert "CLD as published has no rows here." in text
+    assert "beside Random only" not in text
+
+
+def test_a_cell_of_few_methods_is_named():
+    many = dict.fromkeys(("AUM", "EL2N", "DUAL"), UP)
+    heads = {"Letter": head(many, (0.01,)), "Spam": head({"AUM": SAME}, (0.01, 0.1))}
+    text = bullets(answers.answer_sentences(cells_of(heads)))
+    assert "In 2 of 3 cells no method is above Random: Spam at 1 and 10%." in text
+    assert "Spam at 1 and 10% has rows of 1 selections beside Random only." in text
 
 
 def test_what_to_record_by_hand(heads):
@@ -134,7 +143,8 @@ def test_what_to_record_by_hand(heads):
     assert "DUAL" in advice[1]
     assert "GraNd" not in advice[1]  # it reads features, too
     assert "TAP" not in advice[1]  # it trains a network of its own
-    assert advice[2].startswith("As published, CLD, LTC and S2L need a pass")
+    assert "features" in advice[2]
+    assert advice[3].startswith("As published, CLD, LTC and S2L need a pass")
 
 
 def test_holm_is_over_all_forms_that_are_compared(heads):

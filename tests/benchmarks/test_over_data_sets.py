@@ -59,6 +59,24 @@ def test_sentences_name_what_lies_beside_random():
     )
     assert lines[0].endswith("Below Random: those of 1 selections.")
     assert lines[1].startswith("After Holm's correction over the selections: DUAL above; CLD below.")
+    assert len(lines) == 2  # two data sets would be too few
+
+
+def test_sentences_say_whether_one_data_set_decides():
+    def said(*differences: float) -> list[str]:
+        places = [(title, 0.1) for title in "ABCD"]
+        found = cells("DUAL", dict(zip(places, differences, strict=True)))
+        for label in ("CLD", "CLD:record=online"):
+            found += cells(label, dict.fromkeys(places, -1.0))
+        return data_sets_sentences(shared(found))[2:]
+
+    def cases(n: int) -> list[str]:
+        return [f"With one data set left out, DUAL's interval is above Random in {n} of 4 cases."]
+
+    assert said(1.0, 1.1, 1.2, 1.3) == cases(4)
+    # of the sets of three, only 1.0, 1.1 and 0.9 have an interval above 0
+    assert said(1.0, 1.1, 0.9, 0.2) == cases(1)
+    assert said(1.0, -1.0, 1.0, 0.2) == []
 
 
 def test_two_data_sets_give_no_interval():

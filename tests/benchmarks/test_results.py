@@ -28,6 +28,7 @@ from benchmarks.result_figures import FIGURES, cost_figure, fraction_figure, noi
 from benchmarks.score_study import Finding, first_step
 from benchmarks.study_tables import flipped_table, marked, scores_table, study_value
 from deepcore.analysis.comparison import compare_rows
+from deepcore.analysis.stats import paired_difference
 from deepcore.experiment.rows_csv import from_csv
 from deepcore.proxy.signals import Signal
 from methods.cld import CLD
@@ -208,6 +209,10 @@ def test_sentences_by_hand():
     assert short_tables._difference(head, "AUM", 0.1) == "▼\N{NO-BREAK SPACE}-10.0"
     assert short_tables._difference(head, "CLD", 0.2) == "+0.0"
     assert wording.listed("abc") == "a, b and c"
+    assert wording.signed(-0.01) == "+0.0"
+    pair = paired_difference({"a": {0: 1.0, 1: 1.1, 2: 3.0}, "b": dict.fromkeys(range(3), 0.0)}, "a", "b")
+    near = dataclasses.replace(pair, low=-0.02, high=0.0)
+    assert wording.interval(near) == "+1.7 [-0.02, +0.0]"  # the side of an end is never rounded away
     assert marked(head.entry("CLD", 0.1)) == "*▲ 61.00 ± 0.90"
 
 
