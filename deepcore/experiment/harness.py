@@ -26,6 +26,7 @@ from deepcore.experiment.rows import CODE, ResultRow, RowStore
 from deepcore.experiment.spec import ExperimentSpec
 from deepcore.experiment.tasks import Done, Task, Work, failed_row, run_in_worker, run_task
 from deepcore.experiment.waiting import Waiting
+from deepcore.nets.networks import NETS
 from deepcore.training.compiling import check_compiler
 from deepcore.training.precision import check_precision
 
@@ -144,7 +145,9 @@ class Harness:
     ) -> Iterator[ResultRow]:
         """The rows of `cells` as they are finished. A cell is begun when the proxy runs that it reads are
         there; it fails with the error of one that could not be had."""
-        work = Work(self.plan, self.runtime, uuid.uuid4().hex, torch.get_num_threads())
+        used = {self.plan.spec.proxy_net, *self.plan.spec.nets} & NETS.keys()
+        nets = {name: NETS[name] for name in sorted(used)}
+        work = Work(self.plan, self.runtime, uuid.uuid4().hex, torch.get_num_threads(), nets)
         handle = pool.share(work)
         if pool.is_far:
             (self.runtime.folder / (TOKEN + work.key)).touch()

@@ -9,7 +9,7 @@ import functools
 import itertools
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -26,6 +26,7 @@ from deepcore.experiment.provenance import code_of, provenance
 from deepcore.experiment.rows import CODE, ResultRow, RowStore
 from deepcore.experiment.seed_runs import SeedRuns, proxy_costs, recorded_by
 from deepcore.experiment.target import train_target
+from deepcore.nets.networks import NETS, Net
 
 Task = ProxyTask | Cell
 _HELD: list[BinaryIO] = []  # the lock on this worker's device
@@ -39,12 +40,14 @@ class Work:
         plan, runtime: what is done, where and how.
         key: identifies this run of the plan.
         threads: torch's threads in a worker; networks below 1 MFLOP an example take one of them.
+        nets: of the table of networks, those of the experiment: a script may have entered its own.
     """
 
     plan: Plan
     runtime: Runtime
     key: str
     threads: int
+    nets: Mapping[str, Callable[..., Net]]
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,7 @@ def run_task(work: Work, task: Task, progress: Progress, *, overlapped: bool = F
         progress: for lines and bars.
         overlapped: a proxy run may record an epoch beside the training of the next one.
     """
+    NETS.update(work.nets)
     runs = _seed_runs(work.key, work, task.seed)
     try:
         if isinstance(task, ProxyTask):

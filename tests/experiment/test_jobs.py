@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import math
 import os
 import signal
 import subprocess
@@ -25,6 +27,7 @@ from deepcore.experiment.harness import PRELOAD, Harness
 from deepcore.experiment.jobs import jobs_that_pay
 from deepcore.experiment.preflight import proxy_states
 from deepcore.experiment.waiting import Waiting
+from deepcore.nets.networks import NETS, Net
 from deepcore.proxy.signals import Signal
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -412,3 +415,14 @@ def test_a_pool_is_not_needed_for_what_is_finished(tmp_path, monkeypatch):
     monkeypatch.setattr("deepcore.experiment.harness.LokyPool", None)
     harness = Harness(spec, images(), tmp_path, device=CPU, progress=QUIET, jobs=8)
     assert [row.content() for row in harness.run()] == [row.content() for row in first]
+
+
+def test_workers_know_the_networks_that_a_script_entered(tmp_path, monkeypatch):
+    def linear(shape, num_classes):
+        return Net(torch.nn.Flatten(), math.prod(shape), num_classes)
+
+    monkeypatch.setitem(NETS, "Linear", linear)
+    spec = grid("Random", seeds=(0, 1), nets=("Linear",))
+    with contextlib.closing(LokyPool(2)) as pool:
+        rows = runner(tmp_path, spec, jobs=2, pool=pool).run()
+    assert [row.status for row in rows] == ["ok", "ok"]
