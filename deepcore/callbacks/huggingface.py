@@ -11,6 +11,7 @@ from transformers import TrainerCallback
 from deepcore.common.checks import UsageError
 from deepcore.logs.recorder import LossRecorder
 
+BCE = functional.binary_cross_entropy_with_logits
 IGNORED = -100  # the label of tokens that have no loss
 
 
@@ -54,8 +55,7 @@ class LossLogMixin:
         loss, outputs = super().compute_loss(model, inputs, return_outputs=True, **kwargs)
         if self.is_in_train and labels is not None:
             if ids is None:
-                what = "give the data set one, of row numbers"
-                raise UsageError(f"the batch has no column {self.id_column!r}: {what}")
+                raise UsageError(f"the data set needs a column {self.id_column!r} of row numbers")
             logits = outputs["logits"] if isinstance(outputs, dict) else outputs[1]
             if labels.is_floating_point() or logits.ndim > 2:
                 found = {"losses": self.sample_losses(model, logits.detach(), labels)}
@@ -72,8 +72,8 @@ class LossLogMixin:
         while inner := getattr(model, "module", getattr(model, "_orig_mod", None)):  # distributed, compiled
             model = inner
         if labels.is_floating_point():
-            several = getattr(model.config, "problem_type", None) == "multi_label_classification"
-            loss = functional.binary_cross_entropy_with_logits if several else functional.mse_loss
+            kind = getattr(getattr(model, "config", None), "problem_type", None)
+            loss = BCE if kind == "multi_label_classification" else functional.mse_loss
             given = (values.reshape(len(labels), -1).float() for values in (logits, labels))
             return loss(*given, reduction="none").mean(dim=1)
         if type(model).__name__.endswith(("ForCausalLM", "LMHeadModel")):

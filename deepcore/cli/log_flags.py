@@ -89,6 +89,7 @@ def check_outputs(inputs: dict[str, str | None], outputs: list[tuple[str, Path]]
     for flag, path in outputs:
         place = path.resolve()
         for held, what in taken.items():
-            if place == held or (held in place.parents and place.exists()):
+            of_folder = held in place.parents and place.exists() and place.suffix in (".npy", ".json")
+            if place == held or of_folder:
                 raise UsageError(f"{flag}: writing {path} would overwrite {what}; give another {flag}")
         taken[place] = f"what {flag} writes"

@@ -147,7 +147,8 @@ class Harness:
         there; it fails with the error of one that could not be had."""
         used = {self.plan.spec.proxy_net, *self.plan.spec.nets} & NETS.keys()
         nets = {name: NETS[name] for name in sorted(used)}
-        work = Work(self.plan, self.runtime, uuid.uuid4().hex, torch.get_num_threads(), nets)
+        codes = {cell.method.name: code_of(type(cell.method)) for cell in cells}
+        work = Work(self.plan, self.runtime, uuid.uuid4().hex, torch.get_num_threads(), nets, codes)
         handle = pool.share(work)
         if pool.is_far:
             (self.runtime.folder / (TOKEN + work.key)).touch()

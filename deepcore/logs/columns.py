@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields
 
 from deepcore.common.checks import UsageError
 
+NEEDED = ("id", "epoch", "loss")
+
 
 @dataclass(frozen=True)
 class LogColumns:
@@ -56,11 +58,12 @@ class LogColumns:
                 continue
             alike = next((held for held in names if held.strip().lower() == name.lower()), None)
             if name == role.default and alike is not None:
+                other = "" if role.name in NEEDED else f", else --{role.name}_column none"
                 raise UsageError(
                     f"{where}: is the column {alike!r} the {role.name}? Then say --{role.name}_column "
-                    f"{alike!r}, else --{role.name}_column none; in Python {role.name}=NAME of LogColumns"
+                    f"{alike!r}{other}; in Python {role.name}=NAME of LogColumns"
                 )
-            if role.name in ("id", "epoch", "loss") or name not in (role.default, "none"):
+            if role.name in NEEDED or name not in (role.default, "none"):
                 held = ", ".join(names)
                 raise UsageError(
                     f"{where}: there is no column {name!r} for the {role.name}; its columns are "
