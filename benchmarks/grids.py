@@ -182,7 +182,12 @@ GRIDS = {
             Part((*SELECTIONS, *PAPER, *FURTHER, EARLY, *BESIDE), (0.002, 0.01, 0.05, 0.1), 10),
             Part(("Full",), (0.01,), 1),  # the dearest training, the same for all fractions
         ),
-        _long("_large", Part(FEW, (0.3,), 10), Part((*FEW, "Full"), (0.5, 0.75), 5)),
+        _long(
+            "_large",
+            Part((*SELECTIONS, *PAPER, *FURTHER, EARLY, *BESIDE), (0.3,), 5),
+            Part(FEW, (0.3,), 10),
+            Part((*FEW, "Full"), (0.5, 0.75), 5),
+        ),
         _long("_effects", Part(EFFECTS, (0.01,), 3)),
         _real("mnist5k", Part((*EVERY, EARLY), (0.01, 0.05, 0.1), 10)),
         _real("letter", Part((*EVERY, EARLY), (0.01, 0.05, 0.1), 10)),
@@ -212,7 +217,7 @@ GRIDS = {
             "fashion_tail",
             "FashionMNIST",
             "MLP",
-            (Part((*SELECTIONS, *REFERENCES), TENTHS, 3),),
+            (Part((*SELECTIONS, *REFERENCES), TENTHS, 5),),
             epochs=PAPER_EPOCHS,
             long_tail=100,
         ),
