@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import json
 
 import pytest
 import torch
@@ -58,8 +59,13 @@ def test_the_table_is_what_other_programs_read(rows):
     assert [float(line["accuracy"]) for line in table if line["accuracy"]] == [row.accuracy for row in done]
     assert list(table[0])[:3] == ["dataset", "target_net", "method"]
     shared = [line for line in text.splitlines() if line.startswith("# provenance")]
-    assert len(shared) == 1  # one command, said once
-    assert '"torch"' in shared[0]
+    said = [json.loads(line.partition(": ")[2]) for line in shared]
+    codes = {one.pop("method_code", None) for one in said}
+    assert (
+        len(codes) == len(said) == 4
+    )  # said once a file of methods (Random and Full share one), failed: none
+    assert all(one == said[0] for one in said)
+    assert "torch" in said[0]
 
 
 def test_a_file_cut_short_is_refused(rows):
