@@ -191,9 +191,9 @@ GRIDS = {
         _long("_effects", Part(EFFECTS, (0.01,), 3)),
         _real("mnist5k", Part((*EVERY, EARLY), (0.01, 0.05, 0.1), 10)),
         _real("letter", Part((*EVERY, EARLY), (0.01, 0.05, 0.1), 10)),
-        _real("letter_noise10", Part(SELECTIONS, (0.05,), 5), noise=LabelNoise(0.1)),
-        _real("letter_noise30", Part(SELECTIONS, (0.05,), 5), noise=LabelNoise(0.3)),
-        _real("letter_noise_val", Part(SELECTIONS, (0.05,), 5), noise=LabelNoise(0.0, 0.3)),
+        _real("letter_noise10", Part(SELECTIONS, (0.05,), 10), noise=LabelNoise(0.1)),
+        _real("letter_noise30", Part(SELECTIONS, (0.05,), 10), noise=LabelNoise(0.3)),
+        _real("letter_noise_val", Part(SELECTIONS, (0.05,), 10), noise=LabelNoise(0.0, 0.3)),
         _real("satellite", Part(EVERY, TENTHS, 10)),
         _real("spam", Part((*EVERY, EARLY), (0.01, 0.05, 0.1), 10)),
         Grid(
