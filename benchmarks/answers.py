@@ -172,7 +172,7 @@ def _few_methods(cells: Sequence[Cell], columns: Sequence[tuple[str, float]]) ->
         if 2 * (n := count_of[title, fraction]) < most:
             few.setdefault((title, n), []).append(fraction)
     return [
-        f"{title} at {at(fractions)} has rows of {n} selections beside Random only."
+        f"{title} at {at(fractions)} has rows of {number(n, 'selection')} beside Random only."
         for (title, n), fractions in few.items()
     ]
 

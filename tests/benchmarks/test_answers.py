@@ -119,7 +119,7 @@ def test_a_cell_of_few_methods_is_named():
     heads = {"Letter": head(many, (0.01,)), "Spam": head({"AUM": SAME}, (0.01, 0.1))}
     text = bullets(answers.answer_sentences(cells_of(heads)))
     assert "In 2 of 3 cells no method is above Random: Spam at 1 and 10%." in text
-    assert "Spam at 1 and 10% has rows of 1 selections beside Random only." in text
+    assert "Spam at 1 and 10% has rows of 1 selection beside Random only." in text
 
 
 def test_what_to_record_by_hand(heads):

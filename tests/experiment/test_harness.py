@@ -235,24 +235,31 @@ def test_the_proxy_recipe_does_not_touch_methods_without_proxy(tmp_path, monkeyp
     assert len(RowStore(tmp_path / "rows").all()) == 1
 
 
-def test_a_target_goes_on_from_its_checkpoint_and_leaves_none(tmp_path, monkeypatch):
-    monkeypatch.setattr(target_module, "CHECKPOINT_SECONDS", 0.0)
-    (whole,) = runner(tmp_path / "whole", grid("Random")).run()
+def stopped_in_its_third_epoch(folder, monkeypatch):
+    """A command of the grid "Random" that is stopped; its target's checkpoint stays."""
     real, trained = train_module._run_epoch, []
 
-    def stops_in_the_third(*args):
+    def stops(*args):
         if len(trained) == 2:
             raise KeyboardInterrupt
         trained.append(1)
         return real(*args)
 
-    monkeypatch.setattr(train_module, "_run_epoch", stops_in_the_third)
-    with pytest.raises(KeyboardInterrupt):
-        runner(tmp_path / "cut", grid("Random")).run()
-    assert len(list((tmp_path / "cut").glob("target-*.pt"))) == 1
+    with monkeypatch.context() as patched:
+        patched.setattr(train_module, "_run_epoch", stops)
+        with pytest.raises(KeyboardInterrupt):
+            runner(folder, grid("Random")).run()
+    assert len(list(folder.glob("target-*.pt"))) == 1
+
+
+def test_a_target_goes_on_from_its_checkpoint_and_leaves_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(target_module, "CHECKPOINT_SECONDS", 0.0)
+    (whole,) = runner(tmp_path / "whole", grid("Random")).run()
+    stopped_in_its_third_epoch(tmp_path / "cut", monkeypatch)
+    real, trained = train_module._run_epoch, []
     monkeypatch.setattr(train_module, "_run_epoch", lambda *args: trained.append(1) or real(*args))
     (resumed,) = runner(tmp_path / "cut", grid("Random")).run()
-    assert len(trained) == 4
+    assert len(trained) == 2
     assert resumed.content() == whole.content()
     assert not list(tmp_path.glob("*/target-*.pt"))
 
@@ -260,20 +267,9 @@ def test_a_target_goes_on_from_its_checkpoint_and_leaves_none(tmp_path, monkeypa
 def test_a_target_does_not_go_on_from_the_checkpoint_of_another_selection(tmp_path, monkeypatch):
     monkeypatch.setattr(target_module, "CHECKPOINT_SECONDS", 0.0)
     (whole,) = runner(tmp_path / "whole", grid("Random")).run()
-    real, trained = train_module._run_epoch, []
-
-    def stops_in_the_third(*args):
-        if len(trained) == 2:
-            raise KeyboardInterrupt
-        trained.append(1)
-        return real(*args)
-
     with monkeypatch.context() as patched:
-        patched.setattr(train_module, "_run_epoch", stops_in_the_third)
         patched.setattr(methods.METHODS["Random"], "select", takes_the_first)
-        with pytest.raises(KeyboardInterrupt):
-            runner(tmp_path / "cut", grid("Random")).run()
-    assert len(list((tmp_path / "cut").glob("target-*.pt"))) == 1
+        stopped_in_its_third_epoch(tmp_path / "cut", monkeypatch)
     (again,) = runner(tmp_path / "cut", grid("Random")).run()
     assert again.content() == whole.content()
     assert not list(tmp_path.glob("*/target-*.pt"))
