@@ -270,7 +270,10 @@ def test_a_target_does_not_go_on_from_the_checkpoint_of_another_selection(tmp_pa
     with monkeypatch.context() as patched:
         patched.setattr(methods.METHODS["Random"], "select", takes_the_first)
         stopped_in_its_third_epoch(tmp_path / "cut", monkeypatch)
+    real, trained = train_module._run_epoch, []
+    monkeypatch.setattr(train_module, "_run_epoch", lambda *args: trained.append(1) or real(*args))
     (again,) = runner(tmp_path / "cut", grid("Random")).run()
+    assert len(trained) == 4  # from the start
     assert again.content() == whole.content()
     assert not list(tmp_path.glob("*/target-*.pt"))
 
