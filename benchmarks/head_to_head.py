@@ -3,11 +3,12 @@
     python benchmarks/head_to_head.py digits
     python benchmarks/head_to_head.py fashion --data_path DIR [--seeds 0 1]
     python benchmarks/head_to_head.py fashion --data_path DIR --verify
+    python benchmarks/head_to_head.py fashion --data_path DIR --from_published
 
 Every seed has a folder of its own, so that commands with other --seeds may run side by side; a stopped one
 goes on where it was. A training runs on one thread, so that results do not depend on the number of cores;
 --jobs trainings run side by side.
-Finished rows go into GRID.csv in --save_path; --publish writes the committed file in benchmarks/results.
+Finished rows go into GRID.csv in --save_path; --publish writes the committed file in benchmarks/results. --from_published begins with what that file holds.
 """
 
 from __future__ import annotations
@@ -77,6 +78,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--save_path", metavar="DIR", help="rows and proxy runs (default runs/GRID)")
     parser.add_argument("--jobs", type=int, metavar="N", help="trainings side by side (default: as pays)")
     parser.add_argument("--seeds", type=int, nargs="+", metavar="S", help="run these (default all)")
+    parser.add_argument(
+        "--from_published", action="store_true", help="take the published rows over and run what is missing"
+    )
     parser.add_argument("--collect", action="store_true", help="run nothing; print and write what is there")
     parser.add_argument("--publish", action="store_true", help="write the rows into benchmarks/results")
     parser.add_argument(
@@ -98,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
     """The command, without the handling of errors."""
     if args.row is not None and not args.verify:
         raise UsageError("--row belongs to --verify: add --verify, or leave out --row")
-    if args.verify and (args.seeds or args.collect or args.publish):
+    if args.verify and (args.seeds or args.collect or args.publish or args.from_published):
         raise UsageError("--verify runs a committed row and nothing else: leave out the other flags")
     if args.collect and args.seeds:
         raise UsageError("--collect takes every seed that is there: leave out --seeds")
@@ -111,6 +115,8 @@ def run(args: argparse.Namespace) -> int:
     if args.verify:
         return verify(grid, data, device, progress, args.row)
     folder = Path(args.save_path)
+    if args.from_published:
+        take_over(grid, data, folder, device, progress)
     if not args.collect:
         for seed in args.seeds or grid.seeds:
             for harness in harnesses(grid, data, folder, device, progress, seed, args.jobs):
@@ -135,6 +141,23 @@ def harnesses(
     """The harness of each part of the grid under a seed, all on the seed's folder."""
     for spec in grid.experiments(data, seed):
         yield Harness(spec, data, folder / f"seed{seed}", device=device, progress=progress, jobs=jobs)
+
+
+def take_over(grid: Grid, data: LabeledData, folder: Path, device: torch.device, progress: Progress) -> None:
+    """Put the published rows into the folders of their seeds, where those have none: a grid goes on with more
+    seeds, methods or fractions on a machine that has nothing but the repository."""
+    published = {row.fingerprint: row for row in committed(grid)}
+    taken = 0
+    for seed in grid.seeds:
+        for harness in harnesses(grid, data, folder, device, progress, seed):
+            for cell in harness.plan.cells:
+                blank = harness.plan.blank_row(cell)
+                row = published.get(blank.fingerprint)
+                if row is not None and harness.rows.finished(blank) is None:
+                    harness.rows.folder.mkdir(parents=True, exist_ok=True)
+                    harness.rows.save(row)
+                    taken += 1
+    progress.say(f"{taken} published rows taken over into {folder}")
 
 
 def collect(
