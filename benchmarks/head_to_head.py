@@ -8,7 +8,8 @@
 Every seed has a folder of its own, so that commands with other --seeds may run side by side; a stopped one
 goes on where it was. A training runs on one thread, so that results do not depend on the number of cores;
 --jobs trainings run side by side.
-Finished rows go into GRID.csv in --save_path; --publish writes the committed file in benchmarks/results. --from_published begins with what that file holds.
+Finished rows go into GRID.csv in --save_path; --publish writes the committed file in benchmarks/results;
+--from_published begins with what that file holds.
 """
 
 from __future__ import annotations

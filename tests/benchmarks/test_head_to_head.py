@@ -108,6 +108,31 @@ def test_published_rows_verify_and_changed_ones_do_not(finished, tmp_path, capsy
     assert "no rows of tiny are published" in capsys.readouterr().err
 
 
+def test_a_machine_without_runs_goes_on_from_the_published_rows(finished, tmp_path, monkeypatch, capsys):
+    assert head_to_head.main(["tiny", "--save_path", str(finished), "--collect", "--publish"]) == 0
+    published = tmp_path / "results" / "tiny.csv"
+    before = from_csv(published.read_text())
+    more = dataclasses.replace(TINY, parts=(*TINY.parts, Part(("CLD",), (0.1,), 3)))
+    monkeypatch.setitem(grids.GRIDS, "tiny", more)
+    argv = ["tiny", "--save_path", str(tmp_path / "new"), "--from_published"]
+    assert head_to_head.main([*argv, "--collect"]) == 0
+    said = capsys.readouterr().err
+    assert f"{ROWS} published rows taken over into {tmp_path / 'new'}" in said
+    assert f"{ROWS} rows in" in said
+    assert "1 to run" in said
+    assert head_to_head.main([*argv, "--publish"]) == 0
+    said = capsys.readouterr().err
+    assert "\n0 published rows taken over" in f"\n{said}"
+    assert len(list((tmp_path / "new").glob("seed*/proxies/*"))) == 1  # of the row that was missing
+    rows = from_csv(published.read_text())
+    kept = [row for row in rows if (row.label, row.seed) != ("CLD", 2)]
+    assert sorted(kept, key=str) == sorted(before, key=str)
+    assert len(rows) == ROWS + 1
+    published.unlink()
+    assert head_to_head.main([*argv, "--collect"]) == 2
+    assert "no rows of tiny are published" in capsys.readouterr().err
+
+
 def test_what_holds_on_this_machine_and_on_another(finished):
     rows = [row for row in rows_in(finished) if (row.label, row.fraction) == ("Random", 0.1)]
     row = rows[0]
@@ -165,7 +190,10 @@ def test_other_data_are_refused_before_anything_is_run(finished, tmp_path, monke
 
 @pytest.mark.parametrize(
     "flags",
-    [["--row", "1"], ["--verify", "--publish"], ["--verify", "--seeds", "0"], ["--collect", "--seeds", "0"]],
+    [
+        *(["--row", "1"], ["--verify", "--publish"], ["--verify", "--seeds", "0"]),
+        *(["--verify", "--from_published"], ["--collect", "--seeds", "0"]),
+    ],
 )
 def test_flags_that_do_not_go_together(flags, capsys):
     assert head_to_head.main(["tiny", *flags]) == 2
