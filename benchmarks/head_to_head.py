@@ -48,7 +48,7 @@ from deepcore.experiment.harness import (
     Cell,
     Harness,
 )
-from deepcore.experiment.rows import CODE, ResultRow
+from deepcore.experiment.rows import CODE, NET_CODE, ResultRow
 from deepcore.experiment.rows_csv import from_csv, to_csv
 from deepcore.report.accuracy_tables import (
     overview_table,
@@ -206,9 +206,9 @@ def write(grid: Grid, rows: Sequence[ResultRow], missing: int, folder: Path, *, 
 
 def without_places(row: ResultRow) -> ResultRow:
     """The row with absolute paths in its command cut to their last part: they are of one machine. Its commit
-    says which code its method had."""
+    says which code its method and network had."""
     command = [PLACE.sub(lambda path: f"PATH/{Path(path[0]).name}", w) for w in row.provenance["command"]]
-    kept = {name: value for name, value in row.provenance.items() if name != CODE}
+    kept = {name: value for name, value in row.provenance.items() if name not in (CODE, NET_CODE)}
     return dataclasses.replace(row, provenance={**kept, "command": command})
 
 

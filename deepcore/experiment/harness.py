@@ -21,8 +21,8 @@ from deepcore.experiment.far import TOKEN, proxy_files, run_far, take_back
 from deepcore.experiment.jobs import jobs_that_pay
 from deepcore.experiment.plan import Cell, ProxyTask, Runtime, make_plan
 from deepcore.experiment.preflight import ProxyState, check_methods, check_resources, proxy_states
-from deepcore.experiment.provenance import code_of
-from deepcore.experiment.rows import CODE, ResultRow, RowStore
+from deepcore.experiment.provenance import code_of, module_of
+from deepcore.experiment.rows import CODE, NET_CODE, ResultRow, RowStore
 from deepcore.experiment.spec import ExperimentSpec
 from deepcore.experiment.tasks import Done, Task, Work, failed_row, run_in_worker, run_task
 from deepcore.experiment.waiting import Waiting
@@ -148,7 +148,9 @@ class Harness:
         used = {self.plan.spec.proxy_net, *self.plan.spec.nets} & NETS.keys()
         nets = {name: NETS[name] for name in sorted(used)}
         codes = {cell.method.name: code_of(type(cell.method)) for cell in cells}
-        work = Work(self.plan, self.runtime, uuid.uuid4().hex, torch.get_num_threads(), nets, codes)
+        net_codes = {name: code_of(net) for name, net in nets.items()}
+        key = uuid.uuid4().hex
+        work = Work(self.plan, self.runtime, key, torch.get_num_threads(), nets, codes, net_codes)
         handle = pool.share(work)
         if pool.is_far:
             (self.runtime.folder / (TOKEN + work.key)).touch()
@@ -198,14 +200,19 @@ class Harness:
                 self.progress.say(f"seed {task.seed}: {task.title} found in {folder}")
 
     def _say_changed(self, rows: Mapping[Cell, ResultRow | None]) -> None:
-        """Which finished rows come from other code of their method: name and fields identify a row."""
+        """Which finished rows come from other code of their method or network: a row is identified by names
+        and fields."""
         for cell, row in rows.items():
-            held = None if row is None else row.provenance.get(CODE)
-            if held is not None and held != code_of(type(cell.method)):
-                self._say_once(
-                    f"{row.method}: {type(cell.method).__module__} has changed since its stored rows were "
-                    "made, and they are shown as they are; for new ones give another --save_path"
-                )
+            if row is None:
+                continue
+            made_by = {CODE: (row.method, type(cell.method)), NET_CODE: (cell.net, NETS.get(cell.net))}
+            for kind, (name, code) in made_by.items():
+                held = row.provenance.get(kind)
+                if held is not None and held != code_of(code):
+                    self._say_once(
+                        f"{name}: {module_of(code)} has changed since its stored rows were made, and they "
+                        "are shown as they are; for new ones give another --save_path"
+                    )
 
     def _say_once(self, note: str) -> None:
         """A line that need not be read twice."""

@@ -8,6 +8,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +46,18 @@ def provenance(device: torch.device, *, threads: int | None = None, compiled: bo
 
 
 @functools.cache
-def code_of(method: type) -> str | None:
-    """A digest of the file that a method's class is written in; None where there is none."""
+def code_of(what: Callable[..., object] | None) -> str | None:
+    """A digest of the file that a method's class or a network's function is written in; None where there is
+    none."""
     try:
-        return fingerprint(inspect.getsource(sys.modules[method.__module__]))
+        return fingerprint(inspect.getsource(sys.modules[module_of(what)]))
     except (OSError, TypeError, KeyError):
         return None
+
+
+def module_of(what: Callable[..., object] | None) -> str:
+    """The module of a class or function, also of one with arguments filled in."""
+    return getattr(what.func if isinstance(what, functools.partial) else what, "__module__", "")
 
 
 def _commit() -> str | None:

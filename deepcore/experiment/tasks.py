@@ -23,7 +23,7 @@ from deepcore.common.progress import Lines, Progress
 from deepcore.experiment.noise_record import noise_record
 from deepcore.experiment.plan import Cell, Plan, ProxyTask, Runtime
 from deepcore.experiment.provenance import provenance
-from deepcore.experiment.rows import CODE, ResultRow, RowStore
+from deepcore.experiment.rows import CODE, NET_CODE, ResultRow, RowStore
 from deepcore.experiment.seed_runs import SeedRuns, proxy_costs, recorded_by
 from deepcore.experiment.target import train_target
 from deepcore.nets.networks import NETS, Net
@@ -41,7 +41,7 @@ class Work:
         key: identifies this run of the plan.
         threads: torch's threads in a worker; networks below 1 MFLOP an example take one of them.
         nets: of the table of networks, those of the experiment: a script may have entered its own.
-        codes: `code_of` each method by its name, as this command has them.
+        codes, net_codes: `code_of` each method and network by its name, as this command has them.
     """
 
     plan: Plan
@@ -50,6 +50,7 @@ class Work:
     threads: int
     nets: Mapping[str, Callable[..., Net]]
     codes: Mapping[str, str | None]
+    net_codes: Mapping[str, str | None]
 
 
 @dataclass(frozen=True)
@@ -203,6 +204,7 @@ def run_cell(work: Work, cell: Cell, runs: SeedRuns, progress: Progress) -> Resu
         provenance={
             **provenance(runtime.device, threads=target.threads, compiled=runtime.compiled),
             CODE: work.codes[cell.method.name],
+            NET_CODE: work.net_codes.get(cell.net),
         },
     )
 

@@ -60,6 +60,7 @@ class Recorder(Hook):
         self.positions: list[np.ndarray] = []
         self.online = {signal: torch.empty(n, device=device) for signal in recording.online}
         self.before: dict[str, torch.Tensor] = {}  # per mode, the logits of the checkpoint before
+        self.sums: dict[str, dict[int, int]] = {}  # per trajectory, the checksum of each row
         self.closed: dict[Signal, np.ndarray] = {}  # the online row of the epoch that ended last
         self.closed_before = torch.empty(0)  # and the logits after it
 
@@ -149,14 +150,23 @@ class Recorder(Hook):
                 self.store.write_weights(net.state_dict())
 
     def state(self) -> dict:
-        """The logits of the checkpoint before, where KL_STEP needs them, and what was counted here."""
+        """The logits of the checkpoint before, where KL_STEP needs them, what was counted here, and the
+        checksums of the rows."""
         before = dict(self.before)
         if self.overlapped and "online" in before:
             before["online"] = self.closed_before
-        return {"before": before, "meter": self.meter.state()}
+        return {"before": before, "meter": self.meter.state(), "sums": self.sums}
 
     def load(self, state: dict) -> None:
-        """Take over `state` from a checkpoint; one of version 0.1 has all counts in the training's meter."""
+        """Take over `state` from a checkpoint, whose rows must be there. One of version 0.1 has all counts in
+        the training's meter, and no checksums.
+
+        Raises:
+            StoredMismatch: a row is not what was written.
+        """
+        self.sums = state.get("sums", {})
+        for stem, sums in self.sums.items():
+            self.store.check_rows(stem, sums)
         self.before = {mode: z.to(self.device) for mode, z in state["before"].items()}
         self.row0.set()
         if "meter" in state:
@@ -252,4 +262,5 @@ class Recorder(Hook):
             row = value.cpu().numpy() if isinstance(value, torch.Tensor) else value
             if signal is Signal.LOSS and not np.isfinite(row).all():
                 raise Diverged(f"the {mode} losses after epoch {t} are not finite: lower --lr")
-            self.store.write_row(f"{mode}_{signal.value}", self.recording.rows(t) - 1, row)
+            stem, place = f"{mode}_{signal.value}", self.recording.rows(t) - 1
+            self.sums.setdefault(stem, {})[place] = self.store.write_row(stem, place, row)

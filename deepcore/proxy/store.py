@@ -121,9 +121,9 @@ class ProxyStore:
             "train it anew"
         )
 
-    def write_row(self, stem: str, t: int, row: np.ndarray) -> None:
-        """Write checkpoint t of a trajectory with an ordinary write: on a full disk that is an error, while a
-        memory map would crash."""
+    def write_row(self, stem: str, t: int, row: np.ndarray) -> int:
+        """Write row t of a trajectory with an ordinary write: on a full disk that is an error, while a memory
+        map would crash. Returns the row's checksum."""
         path = self.folder / f"{stem}.npy"
         data = np.ascontiguousarray(row, dtype=np.float32).tobytes()
         with open(path, "r+b") as handle:
@@ -131,6 +131,15 @@ class ProxyStore:
             np.lib.format.read_array_header_1_0(handle)
             handle.seek(handle.tell() + t * len(data))
             handle.write(data)
+        return zlib.crc32(data)
+
+    def check_rows(self, stem: str, sums: Mapping[int, int]) -> None:
+        """Rows {t: checksum} of a trajectory are what was written. After a crash of the machine they may not
+        have reached the disk; StoredMismatch names the first such row."""
+        rows = self._map(stem)
+        for t, written in sums.items():
+            if zlib.crc32(rows[t].tobytes()) != written:
+                raise self._damaged(f"row {t} of {stem}.npy differs from what was written")
 
     @contextlib.contextmanager
     def appended(self, stem: str, rows: int) -> Iterator[Callable[[np.ndarray], None]]:

@@ -70,7 +70,7 @@ class Checkpoint:
         """Load what is there into the arguments and return the epochs done; 0 when there is nothing.
 
         Raises:
-            StoredMismatch: the file cannot be read.
+            StoredMismatch: the file cannot be read, or a hook's own files are not those of this checkpoint.
         """
         if not self.path.exists():
             return 0
@@ -83,6 +83,8 @@ class Checkpoint:
                 hook.load(saved)
             meter.load(state["meter"])
             return int(state["epoch"])
+        except StoredMismatch:
+            raise
         except Exception as error:  # torch.load raises whatever the bytes lead it to
             raise StoredMismatch(
                 f"checkpoint {self.path} is damaged ({first_line(error)}); delete it to start this training "

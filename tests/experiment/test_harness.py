@@ -24,6 +24,7 @@ from deepcore.data.datasets import load
 from deepcore.experiment import target as target_module
 from deepcore.experiment.provenance import code_of
 from deepcore.experiment.rows import RowStore, read_row
+from deepcore.nets.networks import NETS
 from deepcore.proxy import engine as proxy_engine
 from deepcore.report.accuracy_report import accuracy_report
 from deepcore.selection.budget import Budget
@@ -282,7 +283,7 @@ def takes_the_first(method, run, budget, rng):
     return Selection(run.ids[: budget.k])
 
 
-def test_rows_of_a_method_whose_code_changed_are_announced(tmp_path, monkeypatch):
+def test_rows_of_a_method_or_network_whose_code_changed_are_announced(tmp_path, monkeypatch):
     def said() -> str:
         lines = Lines()
         runner(tmp_path, grid("Random", "CLD"), progress=lines).run()
@@ -292,11 +293,18 @@ def test_rows_of_a_method_whose_code_changed_are_announced(tmp_path, monkeypatch
     assert "has changed" not in said()
     real = code_of
 
-    def changed(kind):
-        return "0" * 16 if kind.name == "CLD" else real(kind)
-
-    monkeypatch.setattr("deepcore.experiment.harness.code_of", changed)
-    assert "CLD: methods.cld has changed since its stored rows were made" in said()
+    for one, sentence in (
+        (methods.get("CLD"), "CLD: methods.cld has changed since its stored rows were made"),
+        (NETS["MLP"], "MLP: deepcore.nets.small has changed since its stored rows were made"),
+        (NETS["ResNet18"], ""),  # of another module, and not used here
+    ):
+        monkeypatch.setattr(
+            "deepcore.experiment.harness.code_of",
+            lambda kind, one=one: real(kind) if kind is not one else "0",
+        )
+        lines = [line for line in said().splitlines() if "has changed" in line]
+        assert len(lines) == bool(sentence)
+        assert all(sentence in line for line in lines)
     assert "Random:" not in said()
     assert code_of(methods.METHODS["CLD"]) != code_of(methods.METHODS["LTC"])
 

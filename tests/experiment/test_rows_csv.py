@@ -60,10 +60,8 @@ def test_the_table_is_what_other_programs_read(rows):
     assert list(table[0])[:3] == ["dataset", "target_net", "method"]
     shared = [line for line in text.splitlines() if line.startswith("# provenance")]
     said = [json.loads(line.partition(": ")[2]) for line in shared]
-    codes = {one.pop("method_code", None) for one in said}
-    assert (
-        len(codes) == len(said) == 4
-    )  # said once a file of methods (Random and Full share one), failed: none
+    codes = {(one.pop("method_code", None), one.pop("net_code", None)) for one in said}
+    assert len(codes) == len(said) == 4  # once a file of methods (Random and Full share one), failed: none
     assert all(one == said[0] for one in said)
     assert "torch" in said[0]
 

@@ -277,3 +277,24 @@ def test_an_unfinished_run_that_lost_files(tmp_path):
     (folder / "state.pt").write_bytes(b"")  # it would go on
     with pytest.raises(StoredMismatch, match=r"online_loss.npy is missing or truncated; delete the folder"):
         proxy(tmp_path / "broken", data)
+
+
+@pytest.mark.parametrize("overlapped", [False, True])
+@pytest.mark.parametrize("stem", ["online_margin", "post_epoch_loss", "val_loss"])
+def test_rows_that_never_reached_the_disk_are_not_gone_on_from(tmp_path, stem, overlapped):
+    data = images()
+    for epoch in (1, 2):  # stopped twice: the sums of the first part are kept
+        with pytest.raises(Stop):
+            proxy(tmp_path, data, progress=stop_at(epoch), overlapped=overlapped)
+    (path,) = tmp_path.glob(f"*/{stem}.npy")
+    rows = np.load(path, mmap_mode="r+")
+    rows[3] = 7  # not written yet: it will be
+    rows.flush()
+    sound = path.read_bytes()
+    rows[1] = 0  # as after a crash of the machine
+    rows.flush()
+    with pytest.raises(StoredMismatch, match=rf"row 1 of {stem}.npy differs from what was written; delete"):
+        proxy(tmp_path, data)
+    path.write_bytes(sound)
+    assert not (proxy(tmp_path, data).folder / "state.pt").exists()
+    assert not (np.load(path)[3] == 7).any()
