@@ -96,7 +96,8 @@ def seed_findings(grid: Grid, data: LabeledData, folder: Path, seed: int) -> Ite
                 if curve[-1] != rows[label, fraction]:
                     raise UsageError(
                         f"{label} at {fraction:g}, seed {seed}: {curve[-1]:.2f}% here, "
-                        f"{rows[label, fraction]:.2f}% in its row: made by another version"
+                        f"{rows[label, fraction]:.2f}% in its row: made by another version, or on another "
+                        "machine"
                     )
                 yield Finding(seed, label, fraction, "last", curve[-1])
                 yield Finding(seed, label, fraction, "best", max(curve))
