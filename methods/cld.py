@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -60,6 +61,7 @@ class CLD(ScoreMethod):
     paper: ClassVar[str] = "Nagaraj et al. 2025, arXiv 2508.20230"
     published_mode: ClassVar[str] = "post_epoch"
     reads_gaps: ClassVar[bool] = True
+    reads_val_means: ClassVar[bool] = True
     facts: ClassVar[Facts] = Facts(
         code="manishnagaraj.github.io/projects/cld",
         rule="Pearson correlation of a sample's loss differences with its class's mean ones in validation",
@@ -85,6 +87,14 @@ class CLD(ScoreMethod):
         check_choice("trajectory", self.trajectory, TRAJECTORIES)
         check_choice("keep", self.keep, KEEP)
         check_positive("batch", self.batch, whole=True)
+
+    @property
+    def score_name(self) -> str:
+        """Name and fields of the score; without row 0 it is that of `record=online`."""
+        if self._uses_initial(recorded=True):
+            return super().score_name
+        online = dataclasses.replace(self, record="online", initial=None)
+        return online._named(self.chooses - {"record"})
 
     @property
     def needs(self) -> frozenset[Signal]:
@@ -151,13 +161,15 @@ class CLD(ScoreMethod):
         for loss, mean in zip(losses, means, strict=True):
             scores.update(loss, mean)
         self._report_flat(scores.flat(), np.zeros(means.shape[1], dtype=bool))
-        if scores.few().any():
+        found, few = scores.score(), scores.few()
+        if few.any():
+            found[few] = 1.0 if self.keep == "zero" else 0.0  # never the first to be kept
             warnings.warn(
-                f"{self.label()}: {scores.few().sum()} of {len(labels)} samples have fewer than half as many "
-                "losses as the median sample: chance decides such correlations, and they count as 0.0",
+                f"{self.label()}: {few.sum()} of {len(labels)} samples have fewer than half as many losses "
+                f"as the median sample: chance decides such correlations, and they count as {found[few][0]}",
                 stacklevel=3,
             )
-        return scores.score()
+        return found
 
     def _means(self, run: ProxyRun, *, initial: bool) -> np.ndarray:
         """Mean validation losses, (T, C), or (T, 1) with the global trajectory."""

@@ -31,9 +31,11 @@ class GradMatch(GreedyMethod):
     where none of it is negative. Rows with weight 0 give way to the rows with the largest <g_i, t - A_S x>
     above 0, and the weights are computed anew, until all k are positive. Where no row is left whose product
     is above 0, none improves the match: rows by that product fill the budget, with weight 0. Both are noted.
-    Weights fit the mean of each class, so that classes count alike in the weighted loss, whatever their size.
-    Where the mean gradient of a class is 0, so are its weights; where those of all classes are, rows are
-    weighted equally, and it is noted.
+    Weights fit the mean of each class, whatever its size. Where squared gradients are far below `lam`, they
+    are about A_S' t / lam: a class with small gradients, which the network knows well, then counts little in
+    the weighted loss, whose weights are scaled to mean 1 over all classes together. Where the mean gradient
+    of a class is 0, so are its weights; where those of all classes are, rows are weighted equally, and it is
+    noted.
 
     Computed in float64 through `<g_i, V> = r_i . (V [1, h_i])`, and only for rows that can be the best
     (`deepcore.scoring.matching_pursuit`). Memory: 32 n (D + 1 + C) + 32 k (D + 1 + C) + 40 k^2 bytes, n and k
@@ -64,7 +66,8 @@ class GradMatch(GreedyMethod):
             "rows of weight 0 are replaced by residual; CORDS fills up at random, DeepCore keeps fewer rows",
             "lam also holds for the first pick; DeepCore ignores its own `lam`",
             "lam=1 is DeepCore's default; CORDS' CIFAR-10 configuration has 0.5. It is not scaled: where "
-            "squared gradients are far below it, the picks are those of the largest product with the mean",
+            "squared gradients are far below it, the picks are those of the largest product with the mean, "
+            "and the classes with the smallest gradients have the smallest share of the weighted loss",
         ),
     )
 

@@ -162,12 +162,14 @@ class InfoMax(CoresetMethod):
         """F over the positions `rows`, sorted by id, with their scaled scores."""
         features = np.array(run.final_array(Signal.FEATURES)[rows], dtype=np.float64)
         lengths = np.linalg.norm(features, axis=1, keepdims=True)
-        unit = np.divide(features, lengths, out=np.zeros_like(features), where=lengths > 0)
+        solid = np.flatnonzero(lengths)  # nothing resembles zero
+        if not solid.size:
+            return Redundancy(scores, solid, solid, np.zeros(0), self.weight)
+        unit = features[solid] / lengths[solid]
         near, distances = nearest_neighbours(unit, self.neighbors, device=run.device_for(self.device))
         cosines = 1.0 - distances**2 / 2  # of unit vectors
-        cosines[(lengths[:, 0] == 0)[:, None] | (lengths[near, 0] == 0)] = 0.0  # nothing resembles zero
-        sources = np.repeat(np.arange(len(rows)), near.shape[1])
-        return Redundancy(scores, sources, near.ravel(), cosines.ravel(), self.weight)
+        sources = np.repeat(solid, near.shape[1])
+        return Redundancy(scores, sources, solid[near.ravel()], cosines.ravel(), self.weight)
 
     def _scorer(self) -> ScoreMethod:
         return dataclasses.replace(_SCORES[self.of], record=self.record)

@@ -31,6 +31,7 @@ class LTC(CLD):
     name: ClassVar[str] = "LTC"
     paper: ClassVar[str] = "Nagaraj et al. 2025, arXiv 2503.09721"
     reads_gaps: ClassVar[bool] = False
+    reads_val_means: ClassVar[bool] = False
     facts: ClassVar[Facts] = Facts(
         code="",
         rule="mean over the class's validation rows of the Pearson correlation of loss differences",

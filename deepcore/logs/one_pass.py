@@ -48,6 +48,7 @@ class OnePassKeeper(Keeper):
             frozenset(row.values),
             gaps=self.facts["missing"] == "nan",
             has_val=val_labels is not None,
+            initial=self.facts["has_initial"],
         )
 
     @staticmethod

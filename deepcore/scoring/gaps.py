@@ -2,7 +2,7 @@
 
 Every score here is what it would be had the sample been logged at the checkpoints it has and no others: the
 difference of a loss is taken from its last known value, and the class's validation loss over the same two
-checkpoints. There are two exceptions, where samples with few checkpoints would come first: `GapCLD.few` and
+checkpoints. There are two exceptions: samples of `few` checkpoints, which would come first by chance, and
 columns that `KnownForgetting` never saw right. Rows come one by one; memory does not grow with their number.
 """
 
@@ -14,6 +14,12 @@ import numpy as np
 
 from deepcore.common.checks import UsageError, check_labels
 from deepcore.scoring.correlation import FLAT, LEAST
+
+
+def few(known: np.ndarray) -> np.ndarray:
+    """Samples with fewer than half as many values as the median sample, (N,) bool. Chance alone gives them
+    the highest correlations of a pool: 4 differences have +0.6 as easily as 30 have +0.2."""
+    return known < np.median(known) / 2
 
 
 class GapCLD:
@@ -77,9 +83,8 @@ class GapCLD:
         return still.any(axis=0) | (self.count < LEAST)
 
     def few(self) -> np.ndarray:
-        """Samples with fewer than half as many differences as the median sample, (N,) bool. Chance alone
-        gives them the highest correlations of a pool: 4 differences have +0.6 as easily as 30 have +0.2."""
-        return self.count < np.median(self.count) / 2
+        """Samples of `few` differences, (N,) bool."""
+        return few(self.count)
 
     def score(self) -> np.ndarray:
         """The correlations so far, (N,) float64 in [-1, 1]; 0.0 for samples of `flat` and `few`."""
@@ -107,11 +112,11 @@ class KnownMean:
 
 
 class KnownForgetting:
-    """How often a column's margin was above 0 and at its next known value was not; a column that never was
-    above 0 counts the rows, which is the most."""
+    """How often a column's margin was above 0 and at its next known value was not. A column that never was
+    above 0 counts the rows, which is the most; one of `few` values only its own."""
 
     def __init__(self, count: int) -> None:
-        self.events, self.rows = np.zeros(count), 0
+        self.events, self.known, self.rows = np.zeros(count), np.zeros(count), 0
         self.before, self.learned = np.zeros((2, count), dtype=bool)
 
     def add(self, margin: np.ndarray) -> None:
@@ -119,12 +124,14 @@ class KnownForgetting:
         there, correct = ~np.isnan(margin), margin > 0
         self.events += there & self.before & ~correct
         self.rows += 1
+        self.known += there
         self.learned = self.learned | correct
         self.before = np.where(there, correct, self.before)
 
     def value(self) -> np.ndarray:
-        """The counts so far, (N,) float64."""
-        return np.where(self.learned, self.events, float(self.rows))
+        """The counts so far, (N,) float64; NaN for a column without a value."""
+        never = np.where(few(self.known), self.known, float(self.rows))
+        return np.where(self.known > 0, np.where(self.learned, self.events, never), np.nan)
 
 
 def mean_of_known(rows: Iterable[np.ndarray], columns: int) -> np.ndarray:

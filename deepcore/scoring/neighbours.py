@@ -93,9 +93,10 @@ def _from_products(
     count = indices.shape[1]
     proposals = min(count + SPARE, n - own)
     slack = (dim + 16) * torch.finfo(dtype).eps
-    middle = points.mean(dim=0, dtype=dtype)
-    centred = points.to(dtype) - middle
-    asked = centred if own else asking.to(dtype) - middle
+    wide = torch.promote_types(points.dtype, dtype)  # far from the origin rounding comes after centring
+    middle = points.mean(dim=0, dtype=wide)
+    centred = (points.to(wide) - middle).to(dtype)
+    asked = centred if own else (asking.to(wide) - middle).to(dtype)
     scale = float(torch.maximum(centred.abs().max(), asked.abs().max())) or 1.0  # no overflow of the squares
     centred /= scale
     if not own:

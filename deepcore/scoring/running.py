@@ -21,7 +21,7 @@ class RunningScores:
     """CLD, AUM, EL2N, Forgetting, Dyn-Unc and DUAL, with their default fields, in one pass over the epochs.
 
     Each equals what the method of that name gives for the whole log. Memory: about 350 * N bytes with every
-    signal, 270 * N with losses alone, 90 * N more with gaps.
+    signal, 270 * N with losses alone, 90 * N more with gaps, 100 * N more with the untrained network.
 
     Args:
         labels: (N,) int in 0..num_classes-1.
@@ -29,15 +29,26 @@ class RunningScores:
         signals: what every epoch brings: LOSS, and any of MARGIN, MARGIN_P, EL2N, OTHER.
         gaps: rows may hold NaN.
         has_val: validation losses come too; without them there is no CLD.
+        initial: the first epoch is the untrained network. CLD reads it in its published form; recorded
+            online it does not.
     """
 
     def __init__(
-        self, labels: np.ndarray, num_classes: int, signals: frozenset[Signal], *, gaps: bool, has_val: bool
+        self,
+        labels: np.ndarray,
+        num_classes: int,
+        signals: frozenset[Signal],
+        *,
+        gaps: bool,
+        has_val: bool,
+        initial: bool = False,
     ) -> None:
         count = len(labels)
         self.signals, self.num_classes = signals, num_classes
         self.rows = self.epochs = 0  # rows: the untrained network's, too
-        self.cld = (GapCLD if gaps else CLDStream)(labels, num_classes) if has_val else None
+        kind = GapCLD if gaps else CLDStream
+        self.cld = kind(labels, num_classes) if has_val else None
+        self.cld_online = kind(labels, num_classes) if has_val and initial else None  # else the same
         self.means = {name: KnownMean(count) for name in ("loss", f"p_true:{DUAL_EPOCHS}")}
         for signal, name in (
             (Signal.MARGIN, "AUM"),
@@ -61,8 +72,9 @@ class RunningScores:
             val: (C,) mean validation losses, or None.
             initial: it is the untrained network, which CLD alone reads.
         """
-        if self.cld is not None:
-            self.cld.update(rows[Signal.LOSS], np.zeros(1) if val is None else val)
+        for cld in (self.cld, None if initial else self.cld_online):
+            if cld is not None:
+                cld.update(rows[Signal.LOSS], np.zeros(1) if val is None else val)
         self.rows += 1
         if initial:
             return
@@ -90,6 +102,9 @@ class RunningScores:
         found: dict[str, np.ndarray] = {}
         if self.cld is not None and self.rows - 1 >= LEAST:
             found["CLD"] = self.cld.score()
+        online = self.cld if self.cld_online is None else self.cld_online
+        if online is not None and self.epochs - 1 >= LEAST:
+            found["CLD:record=online"] = online.score()
         for name in ("AUM", "AUM:of=probability", "EL2N"):
             if name in self.means:
                 found[name] = self.means[name].value()
@@ -107,8 +122,8 @@ class RunningScores:
     def state(self) -> dict[str, np.ndarray]:
         """Everything that `update` changes, as arrays by name, for a file; read, not to be written."""
         found = {name: np.asarray(holder[key]) for name, holder, key in self._own_numbers()}
-        if isinstance(self.cld, CLDStream):
-            found |= {f"cld.{name}": array for name, array in self.cld.state().items()}
+        for name, stream in self._streams().items():
+            found |= {f"{name}.{key}": array for key, array in stream.state().items()}
         return found
 
     def load(self, state: Mapping[str, np.ndarray], where: str) -> None:
@@ -119,8 +134,8 @@ class RunningScores:
                     raise ValueError(name)
                 is_array = isinstance(holder[key], np.ndarray)
                 holder[key] = state[name].copy() if is_array else int(state[name].item())
-            if isinstance(self.cld, CLDStream):
-                self.cld.load({name.removeprefix("cld."): array for name, array in state.items()})
+            for name, stream in self._streams().items():
+                stream.load({key.removeprefix(f"{name}."): array for key, array in state.items()})
         except (KeyError, ValueError) as error:
             raise UsageError(
                 f"{where}: the scores are of another log, or damaged ({error}): log into another folder"
@@ -128,10 +143,11 @@ class RunningScores:
 
     def _own_numbers(self) -> Iterator[tuple[str, dict[str, Any], str]]:
         """Every array and count but those of a `CLDStream`, which knows its own."""
-        without = {"cld"} if isinstance(self.cld, CLDStream) else set()
-        return _numbers(
-            {name: value for name, value in vars(self).items() if name not in without}, vars(self)
-        )
+        others = {name: value for name, value in vars(self).items() if name not in self._streams()}
+        return _numbers(others, vars(self))
+
+    def _streams(self) -> dict[str, CLDStream]:
+        return {name: value for name, value in vars(self).items() if isinstance(value, CLDStream)}
 
 
 class _Majority:

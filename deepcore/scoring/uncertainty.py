@@ -24,12 +24,14 @@ def entropy(logits: np.ndarray) -> np.ndarray:
 
 
 def first_two_margin(logits: np.ndarray) -> np.ndarray:
-    """p(1) - p(2), the two largest probabilities, (N,) float64 in [0, 1]; low is unsure.
+    """p(1) - p(2), the two largest probabilities, (N,) float64 in [0, 1]; low is unsure. 1 with one class.
 
     The label plays no part, unlike in the signal MARGIN_P.
     """
 
     def margin(log_p: torch.Tensor) -> torch.Tensor:
+        if log_p.shape[1] == 1:
+            return log_p[:, 0].exp()
         first, second = log_p.topk(2, dim=1).values.T
         return first.exp() * -torch.expm1(second - first)
 

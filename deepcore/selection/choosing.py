@@ -37,7 +37,8 @@ def select(
         method: from `methods`.
         fraction: kept, in (0, 1].
         size: rows kept.
-        per_class: rows kept of each class; all of a class that has no more.
+        per_class: rows kept of each class; all of a class that has no more. Scores are of the whole pool;
+            what a method makes of them (DUAL's anchor, InfoMax's scale) is then of the class alone.
         seed: of the methods that draw.
 
     Returns:

@@ -78,6 +78,7 @@ class CoresetMethod(abc.ABC):
         trains_on_val: whether the selection may hold validation rows; only for reference rows.
         draws_as: the method whose random stream it uses, to draw the same rows; None for its own.
         reads_gaps: whether it can read logs in which a sample lacks a checkpoint (NaN in its trajectory).
+        reads_val_means: whether mean validation losses will do, of each class or of all rows.
     """
 
     record: str | None = None
@@ -92,6 +93,7 @@ class CoresetMethod(abc.ABC):
     trains_on_val: ClassVar[bool] = False
     draws_as: ClassVar[str | None] = None
     reads_gaps: ClassVar[bool] = False
+    reads_val_means: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.record is not None:

@@ -24,13 +24,11 @@ def middle_ranks(
         rows = rows[order_by_score(scores[rows], ids[rows], "lowest")]
         low = round((len(rows) - quota) / 2)
         kept, dropped = rows[low : low + quota], (rows[:low][-1:], rows[low + quota :][:1])
-        for outside in dropped:
-            tied += int(np.count_nonzero(scores[kept] == scores[outside])) if len(outside) else 0
+        tied += int(np.isin(scores[kept], scores[np.concatenate(dropped)]).sum())
         from_middle = np.abs(2 * np.arange(quota) - (quota - 1))
         picks.append(kept[np.argsort(from_middle, kind="stable")])
     notes = ()
     if tied:
-        tied = min(tied, budget.k)
         notes = (
             f"{tied} of {budget.k} picks ({tied / budget.k:.1%}) were decided by the tie rule (lower row id)",
         )

@@ -51,8 +51,9 @@ def lacking(method: CoresetMethod, run: ProxyRun) -> list[str]:
 
 def _of_validation(method: CoresetMethod, run: ProxyRun) -> list[str]:
     needed = stored(method.needs_val)
-    means = run.val_class_loss is not None or run.val_mean_loss is not None
-    if not needed or (needed == {Signal.LOSS} and means):
+    of_classes = run.val_class_loss is not None and getattr(method, "trajectory", "class") == "class"
+    means = of_classes or run.val_mean_loss is not None
+    if not needed or (needed == {Signal.LOSS} and means and method.reads_val_means):
         return []
     absent = [s for s in needed if s not in run.val_trajectories and s not in run.val_final]
     return [
@@ -67,10 +68,12 @@ def _by_check(method: CoresetMethod, run: ProxyRun) -> list[str]:
         method.check(run, run.epochs)
     except UsageError as error:
         return [str(error)]
-    if method.needs_val and run.val_labels.size and getattr(method, "trajectory", "class") == "class":
+    if not method.needs_val or getattr(method, "trajectory", "class") == "global":
+        return []
+    if run.val_labels.size:
         without = np.setdiff1d(run.labels, run.val_labels)
         if without.size:
             return [f"a validation row of class {run.log.class_of(without)[0]} ({without.size} such classes)"]
-    if method.needs_val and run.val_mean_loss is not None and not run.val_labels.size:
+    if run.val_mean_loss is not None and not run.val_labels.size:
         return ["labels of the validation rows: log_val(losses, labels=...), or use CLD:trajectory=global"]
     return []

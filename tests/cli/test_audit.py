@@ -144,6 +144,19 @@ def test_the_curve_beside_a_sample_is_the_one_that_cld_compares_with(call, tmp_p
     assert "dashed grey: the mean validation loss of all classes" in page.text
 
 
+@pytest.mark.parametrize("shape", ["overall", "by class"])
+def test_mean_validation_losses_are_enough_for_cld(call, tmp_path, shape):
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 3
+    val = rng.random(8 if shape == "overall" else (8, 3))
+    np.savez(tmp_path / "log.npz", train_losses=rng.random((8, 60)), train_labels=labels, val_losses=val)
+    assert call("log.npz")[0] == 0
+    run = read_logs(tmp_path / "log.npz")
+    scores = CLD(trajectory="global" if shape == "overall" else "class").score(run)
+    rows = read_csv(tmp_path / "audit.csv")
+    assert [float(row["CLD"]) for row in rows] == pytest.approx([scores[int(row["id"])] for row in rows])
+
+
 def test_a_one_pass_log_has_no_curves(call, tmp_path):
     status, said = call(write_log(tmp_path / "log", mode="one_pass"), "--suspects", 5, "--csv", "relabel.csv")
     assert status == 0

@@ -143,13 +143,14 @@ def test_what_inspect_promises_is_kept(log, tmp_path):
     everything = deepcore.from_logits(LOGITS, LABELS, VAL_LOGITS, VAL_LABELS, features=RNG.random((T, N, 4)))
     with pytest.warns(UserWarning, match="missing"):
         gapped = gaps.run()
-    runs = (read_logs(log), one_pass.run(), gapped, free, without_val, short, everything)
+    classes = LABELS.max() + 1
+    means = [deepcore.from_losses(RNG.random((T, N)), LABELS, RNG.random(s)) for s in ((T,), (T, classes))]
+    runs = (read_logs(log), one_pass.run(), gapped, free, without_val, short, everything, *means)
     can = 0
     for run in runs:
-        for cls in methods.METHODS.values():
-            if not cls.is_selection:
+        for method in (*(cls() for cls in methods.METHODS.values()), methods.parse("CLD:trajectory=global")):
+            if not method.is_selection:
                 continue
-            method = cls()
             missing = lacking(method, run)
             if missing:
                 with pytest.raises(UsageError):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from deepcore.common.checks import UsageError
+from deepcore.common.checks import MissingSignal, UsageError
+from deepcore.common.seeding import stream
 from deepcore.logs import LossRecorder, read_logs
 from deepcore.proxy.run import ProxyRun
 from deepcore.proxy.signals import Signal
@@ -289,6 +290,7 @@ def test_one_pass_keeps_the_scores_and_no_log(tmp_path):
         assert not run.trajectories
         assert set(run.log.scores) == {
             "CLD",
+            "CLD:record=online",
             "AUM",
             "AUM:of=probability",
             "EL2N",
@@ -306,6 +308,37 @@ def test_one_pass_keeps_the_scores_and_no_log(tmp_path):
     lacking.log_val([1.0, 1.0])
     with pytest.raises(UsageError, match="class 1 has no validation row"):
         lacking.end_epoch()
+
+
+@pytest.mark.parametrize("missing", ["error", "nan"])
+@pytest.mark.parametrize("initial", [False, True])
+def test_one_pass_scores_cld_with_and_without_the_untrained_network(tmp_path, initial, missing):
+    options = {"has_initial": initial, "missing": missing}
+    whole = LossRecorder(LABELS, VAL_LABELS, IDS, **options)
+    losses = stream(0, "losses").random((2, 8, 5))
+    for half in (slice(0, 5), slice(5, 8)):  # stopped and gone on with
+        passed = LossRecorder(
+            LABELS,
+            VAL_LABELS,
+            IDS,
+            mode="one_pass",
+            folder=tmp_path / "log",
+            resume=half.start > 0,
+            **options,
+        )
+        for train, val in zip(*losses[:, half], strict=True):
+            for recorder in (whole, passed):
+                recorder.log(IDS, train)
+                recorder.log_val(val[: len(VAL_LABELS)])
+                recorder.end_epoch()
+    for run in (passed.run(), read_logs(tmp_path / "log")):
+        for method in (CLD(), CLD(record="online"), CLD(initial=False)):
+            expected = method.score(whole.run())
+            np.testing.assert_allclose(method.checked_scores(run), expected, atol=1e-6)
+        with pytest.raises(MissingSignal, match="holds finished scores only: CLD, CLD:record=online"):
+            CLD(every=2).checked_scores(run)
+    alike = np.allclose(CLD().score(whole.run()), CLD(record="online").score(whole.run()))
+    assert alike != initial
 
 
 def test_logging_holds_nothing_of_the_graph():

@@ -85,6 +85,14 @@ def test_features_of_zero_resemble_nothing():
     assert not objective.similarities[zero[objective.sources] | zero[objective.targets]].any()
     assert objective.similarities.any()
     assert len(pick(run).rows) == 7
+    features = np.zeros((22, 3))
+    features[4, 0], features[9, :2] = 1.0, (1.0, 2.0)  # each other's only neighbour, at a cosine of 0.447
+    run = dataclasses.replace(run, final={**run.final, Signal.FEATURES: features})
+    objective = methods.get("InfoMax")(neighbors=1).objective(run, np.arange(22), np.ones(22))
+    assert (objective.sources.tolist(), objective.targets.tolist()) == ([4, 9], [9, 4])
+    np.testing.assert_allclose(objective.similarities, 1 / np.sqrt(5))
+    run = dataclasses.replace(run, final={**run.final, Signal.FEATURES: np.zeros((22, 3))})
+    assert len(pick(run).rows) == 7
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import methods
-from deepcore.common.checks import UsageError
+from deepcore.common.checks import DeepcoreError, UsageError
 from deepcore.proxy.run import ProxyRun
 from deepcore.proxy.signals import Signal
 from deepcore.scoring.gaps import GapCLD
@@ -70,6 +70,7 @@ def one_sample(i: int, known: np.ndarray) -> ProxyRun:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_sample_scores_as_if_its_checkpoints_were_all(name):
     # the first n epochs are counted over the log, not over the sample's own
+    known_of = (~gaps()).sum(axis=0)
     name = f"{name}:epochs={T}" if name in ("EL2N", "DUAL") else name
     missing = gaps()
     scores = methods.parse(name).score(run_of(missing))
@@ -77,7 +78,8 @@ def test_a_sample_scores_as_if_its_checkpoints_were_all(name):
         known = ~missing[:, i]
         window = {"window": min(10, known.sum())} if name.startswith(("DynUnc", "DUAL")) else {}
         expected = methods.parse(name, **window).score(one_sample(i, known))[0]
-        if name == "Forgetting" and expected == known.sum():  # never learned: as a complete log counts it
+        never = name == "Forgetting" and expected == known.sum()
+        if never and known.sum() >= np.median(known_of) / 2:  # as a complete log counts it
             expected = T
         assert scores[i] == pytest.approx(expected, abs=1e-6), i
 
@@ -126,14 +128,29 @@ def test_samples_with_few_checkpoints_do_not_win_by_chance():
     assert (scores[~rare] != 0).all()
 
 
+def test_the_scores_nearest_zero_are_not_those_that_chance_decides():
+    rng = np.random.default_rng(7)
+    losses, val = rng.exponential(1, (30, 60)), rng.exponential(1, (30, 4))
+    losses[6:, :5] = np.nan
+    run = ProxyRun.from_losses(losses, np.zeros(60, int), val, np.zeros(4, int), missing="nan")
+    with pytest.warns(UserWarning, match="they count as 1.0"):
+        scores = CLD(keep="zero").score(run)
+    assert (scores[:5] == 1).all()
+    assert (np.abs(scores[5:]) < 1).all()
+
+
 def test_a_sample_that_is_never_learned_counts_as_most_forgotten():
     margin = np.where(np.arange(8)[:, None] % 2 == [0, 0], 1.0, -1.0)  # forgotten four times
     margin[:, 1] = -1.0
-    margin[3:, 1] = np.nan  # never learned, and seen three times
+    margin[3:, 1] = np.nan  # never learned, and seen three times: as often as not
+    margin = np.column_stack([margin, margin[:, 1], margin[:, 1]])
+    margin[1:, 2], margin[:, 3] = np.nan, np.where(np.arange(8) < 6, np.nan, -1.0)  # once; twice, but late
     losses, val = np.exp(-margin), np.ones((8, 1))
-    run = ProxyRun.from_losses(losses, np.zeros(2, int), val, np.zeros(1, int), signals={"margin": margin},
+    run = ProxyRun.from_losses(losses, np.zeros(4, int), val, np.zeros(1, int), signals={"margin": margin},
                                missing="nan")  # fmt: skip
-    assert methods.parse("Forgetting").score(run).tolist() == [4.0, 8.0]
+    assert methods.parse("Forgetting").score(run).tolist() == [4.0, 8.0, 1.0, 8.0]
+    with pytest.raises(DeepcoreError, match="rows 3"):
+        methods.parse("Forgetting:epochs=5").checked_scores(run)
 
 
 def test_what_reads_complete_logs_alone_refuses():
@@ -177,7 +194,7 @@ def test_running_scores_equal_those_of_the_log(with_gaps, initial):
     signals = [Signal(name) for name in ("loss", *SIGNALS)]
 
     def make() -> RunningScores:
-        return RunningScores(LABELS, C, frozenset(signals), gaps=with_gaps, has_val=True)
+        return RunningScores(LABELS, C, frozenset(signals), gaps=with_gaps, has_val=True, initial=initial)
 
     running = make()
     for t in range(T):
@@ -188,7 +205,8 @@ def test_running_scores_equal_those_of_the_log(with_gaps, initial):
             running = make()
             running.load(state, "here")
     scores = running.scores()
-    assert set(scores) == {"CLD", "AUM", "AUM:of=probability", "EL2N", "Forgetting", "DynUnc", "DUAL"}
+    others = {"AUM", "AUM:of=probability", "EL2N", "Forgetting", "DynUnc", "DUAL"}
+    assert set(scores) == {"CLD", "CLD:record=online", *others}
     for name, values in scores.items():
         method = methods.parse(name)
         assert method.score_name == name

@@ -50,6 +50,15 @@ def test_grids_full_of_ties(n, dim, levels, count, seed):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("spread", [1.0, 1e-3, 1e-6])
 @pytest.mark.parametrize("offset", [0.0, 1e4])
+def test_one_cluster_far_from_the_origin(dtype, spread, offset):
+    """Float64 features that differ by less than float32 can hold of them."""
+    features = offset + spread * np.random.default_rng(3).normal(size=(200, 8))
+    check_equal(features.astype(dtype), 5)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("spread", [1.0, 1e-3, 1e-6])
+@pytest.mark.parametrize("offset", [0.0, 1e4])
 def test_random_points_with_cancellation(dtype, spread, offset):
     """Clusters far from each other and from the origin: in float32 products hold nothing of the distances."""
     rng = np.random.default_rng(3)

@@ -37,6 +37,12 @@ def test_it_is_the_definition(monkeypatch, kind, fast, slow):
     np.testing.assert_array_equal(fast(z), whole)
 
 
+def test_one_class_is_sure():
+    logits = np.array([[-3.0], [0.0], [900.0]])
+    assert uncertainty.first_two_margin(logits).tolist() == [1.0, 1.0, 1.0]
+    assert uncertainty.entropy(logits).tolist() == [0.0, 0.0, 0.0]
+
+
 def test_a_uniform_prediction_by_hand():
     z = np.zeros((1, 4))
     assert uncertainty.max_probability(z) == pytest.approx([0.25])

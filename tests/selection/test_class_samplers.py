@@ -100,3 +100,6 @@ def test_the_middle_comes_first():
     assert chosen.notes == ()
     tied = middle_ranks(np.zeros(9), ids, np.zeros(9, int), Budget(5 / 9, 5), class_balanced=False)
     assert tied.notes == ("5 of 5 picks (100.0%) were decided by the tie rule (lower row id)",)
+    scores, labels = np.concatenate([np.zeros(10), np.arange(10.0)]), np.repeat([0, 1], 10)
+    half = middle_ranks(scores, np.arange(20), labels, Budget(0.4, 8), class_balanced=True)
+    assert half.notes == ("4 of 8 picks (50.0%) were decided by the tie rule (lower row id)",)
