@@ -133,10 +133,14 @@ def load_data(args: argparse.Namespace, say: Callable[[str], None]) -> Any:
 
 def costs(args: argparse.Namespace) -> str:
     """The tables of --costs: of the paper's scenario, or of the setting that some flag describes."""
+    from deepcore.common.checks import UsageError
     from deepcore.costs.scenario import Scenario
     from deepcore.experiment.own_scenario import setting
     from deepcore.report.cost_report import costs_report
 
+    if not args.selection and (args.record or not args.balance):
+        flag = "--record" if args.record else "--balance"
+        raise UsageError(f"{flag} changes the methods of --selection: add --selection, or leave out {flag}")
     scenario = Scenario.paper()
     if any(getattr(args, flag) is not None for flag in SETTING_FLAGS):
         data = load_data(args, lambda line: None)

@@ -172,13 +172,25 @@ def trained_sentence(records: Sequence[Record], dataset: str) -> str:
     grid = next(GRIDS[name] for name in COMMITTED["reduced"] if GRIDS[name].dataset == dataset)
     own = matching(records, dataset=dataset)
     size = Size(dataset, (grid.model,), (), 0, grid.epochs)
-    seeds = {f: len(by_seed(own, method="CLD", fraction=f)) for f in fractions_of(own)}
-    most = max(seeds.values())
-    fewer = "".join(f" ({n} at {percent(f)})" for f, n in seeds.items() if n < most)
+    seeds = {f: seeds_of(own, f) for f in fractions_of(own)}
+    most = max(high for _, high in seeds.values())
+    fewer = ", ".join(
+        f"{low if low == high else f'{low} to {high}'} at {percent(f)}"
+        for f, (low, high) in seeds.items()
+        if low < most
+    )
+    fewer = f" ({fewer})" if fewer else ""
     few = {f: methods_of(matching(own, fraction=f)) for f in seeds}
     whole = max(map(len, few.values()))
     short = "".join(f" At {percent(f)} only {', '.join(m)}." for f, m in few.items() if len(m) < whole)
     return f"{dataset}: {grid.model}, {size.recipe.epochs} epochs, {most} seeds{fewer}.{short}"
+
+
+def seeds_of(records: Sequence[Record], fraction: float) -> tuple[int, int]:
+    """The fewest and the most seeds that a method has at a fraction."""
+    own = matching(records, fraction=fraction)
+    counts = [len(by_seed(own, method=method, fraction=fraction)) for method in methods_of(own)]
+    return min(counts), max(counts)
 
 
 def printed_sentence(grid: Grid) -> str:

@@ -110,7 +110,7 @@ def score_findings(published: Published) -> str:
             ),
             claim(
                 max(abs(rho[NO_INITIAL]), abs(rho[ONLINE])) < 0.2,
-                "Without the untrained network, the score is not related to EL2N "
+                "Without the untrained network, the score is hardly related to EL2N "
                 f"({rho[NO_INITIAL]:+.2f}; {rho[ONLINE]:+.2f} online).",
             ),
             claim(

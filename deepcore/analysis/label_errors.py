@@ -57,7 +57,7 @@ class WrongShare:
     Attributes:
         estimate: share of the samples with which the model disagrees in more than OFTEN of the epochs; of
             those with a value in one of them.
-        low, high: from the share of confident disagreement to the share of any disagreement, each with its
+        low, high: from the share of confident disagreement to that of disagreement on average, each with its
             sampling error at 95%. docs/audit.md says how often this interval held the true share.
         epochs: that were looked at, 1 to the one with the least validation loss.
     """

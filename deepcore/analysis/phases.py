@@ -134,7 +134,8 @@ def _repeats(members: Sequence[ResultRow]) -> list[Phase]:
     if counted is None:
         return []
     name, net, per_example = f"repeats: {first.label}", first.proxy_net, first.flops_per_example["proxy"]
-    here = first.repeats["runs"] * first.repeats["epochs"] * first.n
+    epochs = min(first.repeats["epochs"], first.recorded["epochs"])  # a repeat is no longer than the proxy
+    here = first.repeats["runs"] * epochs * first.n
     spent = [row.measured["seconds"]["repeats"] for row in members]
     peaks = [row.measured["peak_bytes"]["repeats"] for row in members]
     out = [_phase(name, net, "(R - 1) N T", "train", here, counted["train"], per_example, spent, peaks)]

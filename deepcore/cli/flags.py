@@ -37,7 +37,8 @@ RECIPE_FLAGS = (
 
 # any of these makes --costs use your own setting instead of the paper's
 SETTING_FLAGS = (
-    *("dataset", "model", "proxy_model", "fraction", "val_fraction", "recipe", "batch", "train_batch"),
+    *("dataset", "model", "proxy_model", "fraction", "val_fraction", "long_tail", "recipe"),
+    *("batch", "train_batch"),
     *RECIPE_FLAGS,
     *PROXY_FLAGS,
 )
@@ -121,7 +122,7 @@ def _compared(p: Parser) -> None:
         "--val_fraction",
         type=float,
         metavar="F",
-        help="share of each class held out (default: the data set's, 0.1)",
+        help="share of each class held out (default: the data set's, mostly 0.1; ImageNet 0.01)",
     )
     add(
         "--label_noise",
@@ -149,12 +150,13 @@ def _compared(p: Parser) -> None:
         type=yes_or_no,
         default=True,
         metavar="BOOL",
-        help="each class gets its share of the budget; false is each paper's own form (default true)",
+        help="each class gets its share of the budget; false drops these quotas, which most papers but CLD's "
+        "do not have (default true)",
     )
     add(
         "--record",
         choices=("online", "post_epoch"),
-        help="recording for all methods (default: each one's published)",
+        help="recording for all methods (default: each method's own; --list names it)",
     )
     add("--num_exp", type=whole, default=5, metavar="N", help="independent seeds (default 5)")
     add("--seed", type=whole, default=0, metavar="S", help="experiment e has seed S + e (default 0)")

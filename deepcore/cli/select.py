@@ -61,8 +61,11 @@ def run(args: argparse.Namespace) -> int:
             )
     if args.fraction is None and args.size is None and args.per_class is None:
         args.fraction = 0.1
-    for path in filter(None, (args.out, args.scores)):
-        check_path(Path(path))
+    for flag, path in (("--out", args.out), ("--scores", args.scores)):
+        if path == "":
+            raise UsageError(f"{flag} is empty: give the path of a file")
+        if path is not None:
+            check_path(Path(path))
     files = out_files(args.out, [method.label() for method in chosen_methods])
     outputs = [("--out", path) for path in files.values()]
     check_outputs(

@@ -16,7 +16,7 @@ NOTES = (
     "flipped %: share of the kept rows whose label was flipped. A random subset holds the share that was "
     "flipped in all candidates.",
     "detection: AUROC of the score for flipped against clean candidates, 0.5 is chance. low: flipped rows "
-    "score low, high: they score high. -: the method has no score.",
+    "score low, high: they score high. -: the method has no score, or no candidate was flipped.",
 )
 
 
@@ -69,8 +69,11 @@ def noise_line(row: ResultRow) -> str:
 
 
 def _title(rows: Sequence[ResultRow]) -> str:
-    noisy = [row for row in rows if row.label_noise]
-    return f"Flipped labels: {100 * noisy[0].label_noise['train']:g}% of the candidates" if noisy else ""
+    noise = next((row.label_noise for row in rows if row.label_noise), None)
+    if noise is None:
+        return ""
+    val = f", {100 * noise['val']:g}% of the validation rows" if noise["val"] else ""
+    return f"Flipped labels: {100 * noise['train']:g}% of the candidates{val}"
 
 
 def _record(net: str, fraction: float | None, label: str, rows: Sequence[ResultRow]) -> dict[str, Any]:

@@ -58,6 +58,11 @@ class _Arrays(SampleViews):
             held = ", ".join(f"{key} {array.shape}" for key, array in arrays.items())
             raise UsageError(f"{path}: no pictures x_train (N, H, W) or (N, H, W, C) in it, but {held}")
         self.where, self.pictures = path, arrays[name]
+        if self.pictures.ndim == 4 and self.pictures.shape[3] > min(self.pictures.shape[1:3]):
+            raise UsageError(
+                f"{path}: {name} has shape {self.pictures.shape}, more channels than pixels: channels come "
+                "last, (N, H, W, C)"
+            )
         if self.pictures.dtype.kind not in "buif" or not self.pictures.size:
             raise UsageError(
                 f"{path}: {name} holds {self.pictures.dtype} values of shape {self.pictures.shape}: pictures "

@@ -295,6 +295,9 @@ def test_repeats_that_no_other_method_reads_are_the_method_s_own(rows):
     shown = dataclasses.replace(more, measured={**more.measured, "peak_bytes": peaks})
     (phase,) = [phase for phase in phases([shown, *others]) if phase.name == "repeats: EL2N"]
     assert (phase.here, phase.counted, phase.seconds, phase.peak_bytes) == (720, 720, 5.0, 9)
+    longer = dataclasses.replace(shown, repeats={"runs": 1, "epochs": 99})
+    longer_phases = [phase for phase in phases([longer, *others]) if phase.name == "repeats: EL2N"]
+    assert longer_phases[0].here == el2n.n * el2n.recorded["epochs"]  # no longer than the proxy
     logged = dataclasses.replace(
         shown, recording="post_epoch", passes={**shown.passes, "repeats": {**repeats, "record": 720}}
     )

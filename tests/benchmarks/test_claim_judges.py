@@ -60,6 +60,10 @@ def test_rows_are_said_to_be_of_so_many_epochs_and_seeds():
     ]
     said = figure2.trained_sentence(records, "FashionMNIST")
     assert said == "FashionMNIST: MLP, 164 epochs, 4 seeds (2 at 30%)."
+    records += [{**record, "method": "AUM"} for record in records if record["fraction"] == 0.1]
+    records += [{**record, "method": "AUM"} for record in records[4:5]]
+    said = figure2.trained_sentence(records, "FashionMNIST")
+    assert said == "FashionMNIST: MLP, 164 epochs, 4 seeds (1 to 2 at 30%)."
 
 
 def test_proportional_is_compared_with_each_other_set():

@@ -14,6 +14,7 @@ import pytest
 
 from deepcore.__main__ import main
 from deepcore.logs import LossRecorder, read_logs
+from deepcore.report.loss_curve import loss_curve
 from deepcore.report.sample_cards import references
 from deepcore.report.sample_views import sample_views
 from methods.cld import CLD
@@ -170,6 +171,28 @@ def test_a_one_pass_log_has_no_curves(call, tmp_path):
     assert "cannot be told from this log" in said
 
 
+@pytest.mark.parametrize(
+    ("losses", "top", "bottom"),
+    [
+        ([-1.0, -2.5, np.nan, -2.0], "0", "-2.5"),
+        ([3.0, 0.5], "3", "0"),
+        ([0.0, 0.0], "1", "0"),
+        ([-1.0, 2.0], "2", "-1"),
+    ],
+)
+def test_curves_stay_in_their_drawing(losses, top, bottom):
+    losses = np.array(losses)
+    svg = loss_curve(losses, losses / 2, 1, suspicious=True)
+    paths = re.findall(r'<path class="(?:ref|odd)" d="M([^"]*)"', svg)
+    ys = [float(point.split()[1]) for path in paths for point in path.split("L")]
+    assert len(paths) == 2
+    assert 8 <= min(ys) <= max(ys) <= 80
+    own = [float(point.split()[1]) for point in paths[1].split("L")]
+    known = losses[np.isfinite(losses)]
+    assert np.argsort(own, kind="stable").tolist() == np.argsort(-known, kind="stable").tolist()
+    assert re.findall(r'text-anchor="end">([^<]*)</text>', svg)[:2] == [top, bottom]
+
+
 def test_losses_without_classes(call, tmp_path):
     status, _ = call(write_log(tmp_path / "log", classes=False))
     assert status == 0
@@ -270,6 +293,10 @@ def test_a_number_beyond_64_bits(call, flag):
         (["--data", "few.npz"], "there is no picture for id .*: ids of pictures in an .npz are row numbers"),
         (["--data", "flat.npz"], "no pictures x_train"),
         (["--data", "none.npz"], r"x_train holds float64 values of shape \(0, 6, 6\): pictures are real"),
+        (
+            ["--data", "first.npz"],
+            r"x_train has shape \(90, 3, 6, 6\), more channels than pixels: channels come",
+        ),
         (["--data", "words.npz"], "x_train holds <U1 values of shape"),
         (["--data", "empty"], "there are no pictures in it"),
     ],
@@ -281,6 +308,7 @@ def test_what_is_wrong_is_one_sentence_and_nothing_is_written(call, tmp_path, ar
     np.savez(tmp_path / "few.npz", x_train=PICTURES[:1])
     np.savez(tmp_path / "flat.npz", x_train=PICTURES[0])
     np.savez(tmp_path / "none.npz", x_train=np.zeros((0, 6, 6)))
+    np.savez(tmp_path / "first.npz", x_train=np.zeros((N, 3, 6, 6)))
     np.savez(tmp_path / "words.npz", x_train=np.full((N, 6, 6), "a"))
     before = sorted(tmp_path.iterdir())
     status, said = call(log, *argv)

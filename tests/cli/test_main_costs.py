@@ -145,6 +145,12 @@ def test_any_flag_of_a_setting_asks_for_one_s_own(call, nothing_runs, flag):
     assert max(map(len, out.splitlines())) <= 120
 
 
+def test_a_long_tail_is_one_s_own_setting(call, nothing_runs):
+    status, out, _ = call("--costs", "--long_tail", "2")
+    assert status == 0
+    assert "N = 924 candidates, Q = 145 query rows, k = 92 kept" in out
+
+
 BAD = {
     "fraction": (["--costs", "--fraction", "2"], "fraction is 2"),
     "fractions": (["--costs", "--fraction", "0.1", "0.2"], "give one --fraction, not 0.1, 0.2"),
@@ -155,6 +161,8 @@ BAD = {
     "net": (["--costs", "--model", "ResNet1"], "unknown network"),
     "method": (["--costs", "--selection", "CLDD"], "did you mean CLD?"),
     "convention": (["--costs", "--flops", "half"], "invalid choice"),
+    "record alone": (["--costs", "--record", "online"], "--record changes the methods of --selection"),
+    "balance alone": (["--costs", "--balance", "false"], "--balance changes the methods of --selection"),
     "flops alone": (["--flops", "consistent"], "--flops belongs to --costs"),
     "protocol alone": (["--protocol", "here"], "--protocol belongs to --costs"),
     "two tables": (["--output", "csv", "--show", "accuracy", "costs"], "holds one table"),

@@ -170,6 +170,11 @@ def test_what_inspect_promises_is_kept(log, tmp_path):
         (["select", "LOG", "--fraction", "0.1", "--size", "3"], "this is fraction and size"),
         (["select", "LOG", "--size", "99"], "size is 99: there are 40 rows"),
         (["select", "LOG", "--out", "x.txt"], "x.txt: the file must end in one of .csv"),
+        (
+            ["select", "LOG", "--method", "CLD", "DUAL", "--out", ""],
+            "--out is empty: give the path of a file",
+        ),
+        (["select", "LOG", "--scores", ""], "--scores is empty: give the path of a file"),
         (["select", "LOG", "--out", "no/x.csv"], "lies in a folder that does not exist"),
         (["select", "LOG", "--method", "TDDS"], "no kl_step trajectory"),
         (["select", "LOG", "--method", "Random", "--scores", "s.csv"], "Random gives no scores"),

@@ -141,7 +141,12 @@ def test_the_table_by_hand():
     printed = table.render("table")
     assert "20.00 ± 14.14" in printed
     assert "0.800 ± 0.141 (low)" in printed
+    assert printed.startswith("Flipped labels: 10% of the candidates\n")
     assert "--label_noise" in noise_table(rows_of("CLD", 50)).render("table")
+    of_validation = {**noise(0, None), "train": 0.0, "val": 0.2, "flipped": 0}
+    printed = noise_table([dataclasses.replace(first, label_noise=of_validation)]).render("table")
+    assert printed.startswith("Flipped labels: 0% of the candidates, 20% of the validation rows\n")
+    assert "-: the method has no score, or no candidate was flipped." in printed
 
 
 def run(folder, *argv):
