@@ -41,14 +41,14 @@ from deepcore.analysis.comparison import (
 from deepcore.cli.arguments import Parser
 from deepcore.common.checks import UsageError
 from deepcore.common.console import exit_status
-from deepcore.common.files import write_bytes
+from deepcore.common.files import locked, write_bytes
 from deepcore.common.progress import Progress
 from deepcore.data.record import LabeledData
 from deepcore.experiment.harness import (
     Cell,
     Harness,
 )
-from deepcore.experiment.rows import CODE, NET_CODE, ResultRow
+from deepcore.experiment.rows import CODES, ResultRow
 from deepcore.experiment.rows_csv import from_csv, to_csv
 from deepcore.report.accuracy_tables import (
     overview_table,
@@ -80,7 +80,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--jobs", type=int, metavar="N", help="trainings side by side (default: as pays)")
     parser.add_argument("--seeds", type=int, nargs="+", metavar="S", help="run these (default all)")
     parser.add_argument(
-        "--from_published", action="store_true", help="take the published rows over and run what is missing"
+        "--from_published",
+        action="store_true",
+        help="take the published rows over (no selections, no proxy runs) and run what is missing",
     )
     parser.add_argument("--collect", action="store_true", help="run nothing; print and write what is there")
     parser.add_argument("--publish", action="store_true", help="write the rows into benchmarks/results")
@@ -146,18 +148,19 @@ def harnesses(
 
 def take_over(grid: Grid, data: LabeledData, folder: Path, device: torch.device, progress: Progress) -> None:
     """Put the published rows into the folders of their seeds, where those have none: a grid goes on with more
-    seeds, methods or fractions on a machine that has nothing but the repository."""
+    seeds, methods or fractions on a machine that has nothing but the repository. Rows only: selections and
+    proxy runs are not published."""
     published = {row.fingerprint: row for row in committed(grid)}
     taken = 0
     for seed in grid.seeds:
         for harness in harnesses(grid, data, folder, device, progress, seed):
-            for cell in harness.plan.cells:
-                blank = harness.plan.blank_row(cell)
-                row = published.get(blank.fingerprint)
-                if row is not None and harness.rows.finished(blank) is None:
-                    harness.rows.folder.mkdir(parents=True, exist_ok=True)
-                    harness.rows.save(row)
-                    taken += 1
+            missing = {harness.plan.blank_row(cell).fingerprint for cell in harness.pending()}
+            found = missing & published.keys()
+            if found:
+                with locked(harness.runtime.folder):  # another command may be at this seed
+                    for name in found:
+                        harness.rows.save(published[name])
+            taken += len(found)
     progress.say(f"{taken} published rows taken over into {folder}")
 
 
@@ -208,7 +211,7 @@ def without_places(row: ResultRow) -> ResultRow:
     """The row with absolute paths in its command cut to their last part: they are of one machine. Its commit
     says which code its method and network had."""
     command = [PLACE.sub(lambda path: f"PATH/{Path(path[0]).name}", w) for w in row.provenance["command"]]
-    kept = {name: value for name, value in row.provenance.items() if name not in (CODE, NET_CODE)}
+    kept = {name: value for name, value in row.provenance.items() if name not in CODES}
     return dataclasses.replace(row, provenance={**kept, "command": command})
 
 

@@ -204,11 +204,16 @@ def scores_of(harness: Harness, seed: int, method: CoresetMethod, ids: np.ndarra
 
 
 def selected(harness: Harness, seed: int, method: CoresetMethod, fraction: float) -> np.ndarray:
-    """The stored ids of a selection."""
+    """The stored ids of a selection; UsageError where its row alone is there."""
     path = (
         harness.plan.selection_folder(harness.runtime.folder, seed, method)
         / f"{file_stem(method, fraction)}.npz"
     )
+    if not path.exists():
+        raise UsageError(
+            f"{path} is missing: its row was taken over from the published ones; run the grid into another "
+            "--save_path, without --from_published"
+        )
     with np.load(path, allow_pickle=False) as stored:
         return stored["ids"]
 

@@ -111,8 +111,20 @@ class CLD(ScoreMethod):
         return self._checkpoints(epochs, self._uses_initial(recorded=True))
 
     def check(self, pool: ProxyRun, epochs: int) -> None:
-        """UsageError where `first` and `every` leave fewer than 3 differences."""
+        """UsageError where `first` and `every` leave fewer than 3 differences, or a log with gaps is no log
+        for these fields."""
         check_length(len(self.checkpoints(epochs)) - 1, self.label())
+        self._check_gaps(pool)
+
+    def _check_gaps(self, run: ProxyRun) -> None:
+        """With gaps there is no Spearman correlation in one pass, and `keep=zero` would take the samples of
+        few losses, which count as 0.0."""
+        reads = self.reads_gaps and self.correlation == "pearson" and self.keep != "zero"
+        if run.log.has_gaps and not reads:
+            raise UsageError(
+                f"{self.label()} reads complete logs, and in this one samples lack checkpoints: log every "
+                "sample in every epoch, or use CLD with correlation=pearson and another keep than zero"
+            )
 
     def memory(self, pool: ProxyRun, k: int, features: int, epochs: int) -> Memory:
         """Blocks of the candidates, and the validation losses in float64."""
@@ -120,6 +132,11 @@ class CLD(ScoreMethod):
         block = 40 * (epochs + 1) * min(batch, 2048) if self.correlation == "spearman" else 80 * batch
         val = 32 * (epochs + 1) * (len(pool.val_ids) + pool.num_classes)
         return Memory(super().memory(pool, k, features, epochs).host + block + val)
+
+    def checked_scores(self, run: ProxyRun) -> np.ndarray:
+        """As of every method; a log with gaps is refused where these fields read complete ones."""
+        self._check_gaps(run)
+        return super().checked_scores(run)
 
     def score(self, run: ProxyRun) -> np.ndarray:
         """The correlations, (N,) float64 in [-1, 1].
@@ -134,6 +151,7 @@ class CLD(ScoreMethod):
         losses = losses[rows]
         check_length(len(losses) - 1, self.label())
         if run.log.has_gaps:
+            self._check_gaps(run)
             return self._score_gaps(run, losses, rows, initial=initial)
         reference, flat_reference = self.reference(run, rows, initial=initial)
         labels = run.labels
@@ -147,11 +165,6 @@ class CLD(ScoreMethod):
 
     def _score_gaps(self, run: ProxyRun, losses: np.ndarray, rows: slice, *, initial: bool) -> np.ndarray:
         """Each sample at the checkpoints it has, (N,) float64."""
-        if not self.reads_gaps or self.correlation != "pearson":
-            raise UsageError(
-                f"{self.label()} reads complete logs, and in this one samples lack checkpoints: log every "
-                "sample in every epoch, or use CLD with correlation=pearson"
-            )
         labels, means = run.labels, self._means(run, initial=initial)[rows]
         if self.trajectory == "global":
             labels = np.zeros_like(labels)
@@ -161,15 +174,13 @@ class CLD(ScoreMethod):
         for loss, mean in zip(losses, means, strict=True):
             scores.update(loss, mean)
         self._report_flat(scores.flat(), np.zeros(means.shape[1], dtype=bool))
-        found, few = scores.score(), scores.few()
-        if few.any():
-            found[few] = 1.0 if self.keep == "zero" else 0.0  # never the first to be kept
+        if scores.few().any():
             warnings.warn(
-                f"{self.label()}: {few.sum()} of {len(labels)} samples have fewer than half as many losses "
-                f"as the median sample: chance decides such correlations, and they count as {found[few][0]}",
+                f"{self.label()}: {scores.few().sum()} of {len(labels)} samples have fewer than half as many "
+                "losses as the median sample: chance decides such correlations, and they count as 0.0",
                 stacklevel=3,
             )
-        return found
+        return scores.score()
 
     def _means(self, run: ProxyRun, *, initial: bool) -> np.ndarray:
         """Mean validation losses, (T, C), or (T, 1) with the global trajectory."""

@@ -98,7 +98,8 @@ def _scores(log: ProxyRun) -> tuple[dict[str, np.ndarray], dict[str, str], list[
     """CLD and AUM where the log serves them, and the mean loss; which end of each is suspicious; remarks.
 
     CLD compares with the validation loss of all classes: the curve of one class is noisy where its
-    validation rows are few or have wrong labels, too (docs/audit.md). One-pass logs hold CLD by class.
+    validation rows are few or have wrong labels, too (docs/audit.md). One-pass logs hold CLD by class, and
+    logs of class means have no curve of all classes.
     """
     from deepcore.proxy.signals import Signal
     from deepcore.scoring.epochs import mean_over_epochs
@@ -113,7 +114,8 @@ def _scores(log: ProxyRun) -> tuple[dict[str, np.ndarray], dict[str, str], list[
             suspicious[method.name] = "lowest"
             if log.log.has_classes and getattr(method, "trajectory", "") == "class":
                 remarks.append(
-                    "CLD compares with the validation loss of the sample's class, as one pass does"
+                    "CLD compares with the validation loss of the sample's class: the log holds none of all "
+                    "classes"
                 )
     if "loss" in log.log.summaries:
         scores["loss"] = log.log.summaries["loss"]

@@ -150,8 +150,8 @@ def _compared(p: Parser) -> None:
         type=yes_or_no,
         default=True,
         metavar="BOOL",
-        help="each class gets its share of the budget; false drops these quotas, which most papers but CLD's "
-        "do not have (default true)",
+        help="each class gets its share of the budget; false drops the class quotas: CLD's paper and a few "
+        "others have them, most do not (default true)",
     )
     add(
         "--record",

@@ -22,7 +22,7 @@ from deepcore.experiment.jobs import jobs_that_pay
 from deepcore.experiment.plan import Cell, ProxyTask, Runtime, make_plan
 from deepcore.experiment.preflight import ProxyState, check_methods, check_resources, proxy_states
 from deepcore.experiment.provenance import code_of, module_of
-from deepcore.experiment.rows import CODE, NET_CODE, ResultRow, RowStore
+from deepcore.experiment.rows import CODE, NET_CODE, PROXY_CODE, ResultRow, RowStore
 from deepcore.experiment.spec import ExperimentSpec
 from deepcore.experiment.tasks import Done, Task, Work, failed_row, run_in_worker, run_task
 from deepcore.experiment.waiting import Waiting
@@ -205,7 +205,11 @@ class Harness:
         for cell, row in rows.items():
             if row is None:
                 continue
-            made_by = {CODE: (row.method, type(cell.method)), NET_CODE: (cell.net, NETS.get(cell.net))}
+            made_by = {
+                CODE: (row.method, type(cell.method)),
+                NET_CODE: (row.target_net, NETS.get(row.target_net)),
+                PROXY_CODE: (row.proxy_net, NETS.get(row.proxy_net)),
+            }
             for kind, (name, code) in made_by.items():
                 held = row.provenance.get(kind)
                 if held is not None and held != code_of(code):

@@ -15,7 +15,8 @@ from deepcore.experiment.row_check import changed_field, wrong_field
 
 SCHEMA = 1
 CHECKSUM = "checksum"  # of a whole row, in the provenance of its file
-CODE, NET_CODE = "method_code", "net_code"  # `provenance.code_of` method and target, in a row's provenance
+CODES = CODE, NET_CODE, PROXY_CODE = "method_code", "net_code", "proxy_code"  # `provenance.code_of` method,
+# target and proxy network, in the provenance of a row
 WITHOUT_CHECKSUM = "0.1.0"  # files of this version may have none
 LATER = {"label_noise", "long_tail"}  # fields that older rows of this schema lack: their defaults hold
 

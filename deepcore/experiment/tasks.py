@@ -23,7 +23,7 @@ from deepcore.common.progress import Lines, Progress
 from deepcore.experiment.noise_record import noise_record
 from deepcore.experiment.plan import Cell, Plan, ProxyTask, Runtime
 from deepcore.experiment.provenance import provenance
-from deepcore.experiment.rows import CODE, NET_CODE, ResultRow, RowStore
+from deepcore.experiment.rows import CODE, NET_CODE, PROXY_CODE, ResultRow, RowStore
 from deepcore.experiment.seed_runs import SeedRuns, proxy_costs, recorded_by
 from deepcore.experiment.target import train_target
 from deepcore.nets.networks import NETS, Net
@@ -205,6 +205,7 @@ def run_cell(work: Work, cell: Cell, runs: SeedRuns, progress: Progress) -> Resu
             **provenance(runtime.device, threads=target.threads, compiled=runtime.compiled),
             CODE: work.codes[cell.method.name],
             NET_CODE: work.net_codes.get(cell.net),
+            PROXY_CODE: work.net_codes.get(blank.proxy_net),
         },
     )
 

@@ -12,6 +12,7 @@ import numpy as np
 from deepcore.common.checks import UsageError
 from deepcore.logs.keeper import Keeper
 from deepcore.logs.part import Classes, Part, Row
+from deepcore.proxy.logs import check_known
 from deepcore.proxy.own_log import check_label_range, numbered_ids
 from deepcore.proxy.run import ProxyRun, class_means
 from deepcore.proxy.signals import Signal
@@ -111,6 +112,7 @@ def one_pass_run(
     notes: tuple[str, ...],
 ) -> ProxyRun:
     """A run without trajectories: the finished scores and what goes with them."""
+    check_known(scores.known, ids, "id")
     numbers, names = numbered_ids(ids, "ids")
     run = ProxyRun(
         ids=numbers,

@@ -59,9 +59,9 @@ class LossRecorder:
         folder: where each epoch is written, whole or not at all; None keeps the log in memory.
         resume: go on with the log in `folder`, after all of its epochs, or after so many of them (those of
             the checkpoint that the training goes on from). False refuses a folder with a log in it.
-        mode: "log" keeps every loss; "one_pass" keeps O(N) numbers (about 450 * N bytes) and no log: the
-            finished scores of CLD, AUM, EL2N, Forgetting, DynUnc and DUAL with their default fields (those of
-            CLD, DynUnc and DUAL where losses alone are logged).
+        mode: "log" keeps every loss; "one_pass" keeps O(N) numbers (350 to 570 * N bytes) and no log: the
+            finished scores of CLD in both recordings, AUM, EL2N, Forgetting, DynUnc and DUAL with their
+            default fields (those of CLD, DynUnc and DUAL where losses alone are logged).
         missing: "error", or "nan": a sample that an epoch does not log has no value there, is counted, and is
             scored at the checkpoints it has (drop_last, sampling with replacement).
         repeated: "error", or "last": a sample logged several times in an epoch keeps the last, and is

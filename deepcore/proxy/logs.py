@@ -321,7 +321,13 @@ def _check_finite(losses: np.ndarray, what: str, names: np.ndarray, *, gaps: boo
                 f"{what} {names[bad[0]]} is {row[bad[0]]} at checkpoint {t} ({bad.size} such there): losses "
                 "must be finite numbers"
             )
-    if gaps and not known.all():
+    if gaps:
+        check_known(known, names, what)
+
+
+def check_known(known: np.ndarray, names: np.ndarray, what: str) -> None:
+    """UsageError where a sample, (N,) bool, has no value at any checkpoint."""
+    if not known.all():
         raise UsageError(
             f"{what} {names[~known][0]} has no value at any checkpoint ({(~known).sum()} such): leave such "
             "samples out"

@@ -58,10 +58,11 @@ class _Arrays(SampleViews):
             held = ", ".join(f"{key} {array.shape}" for key, array in arrays.items())
             raise UsageError(f"{path}: no pictures x_train (N, H, W) or (N, H, W, C) in it, but {held}")
         self.where, self.pictures = path, arrays[name]
-        if self.pictures.ndim == 4 and self.pictures.shape[3] > min(self.pictures.shape[1:3]):
+        shape = self.pictures.shape
+        if len(shape) == 4 and shape[3] not in (1, 3, 4) and shape[3] > min(shape[1:3]):
             raise UsageError(
-                f"{path}: {name} has shape {self.pictures.shape}, more channels than pixels: channels come "
-                "last, (N, H, W, C)"
+                f"{path}: {name} has shape {shape}, more channels than rows or columns: channels come last, "
+                "(N, H, W, C)"
             )
         if self.pictures.dtype.kind not in "buif" or not self.pictures.size:
             raise UsageError(

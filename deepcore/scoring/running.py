@@ -21,7 +21,8 @@ class RunningScores:
     """CLD, AUM, EL2N, Forgetting, Dyn-Unc and DUAL, with their default fields, in one pass over the epochs.
 
     Each equals what the method of that name gives for the whole log. Memory: about 350 * N bytes with every
-    signal, 270 * N with losses alone, 90 * N more with gaps, 100 * N more with the untrained network.
+    signal, 270 * N with losses alone, 90 * N more with gaps; with the untrained network 30 * N more, 120 * N
+    with gaps.
 
     Args:
         labels: (N,) int in 0..num_classes-1.
@@ -48,6 +49,7 @@ class RunningScores:
         self.rows = self.epochs = 0  # rows: the untrained network's, too
         kind = GapCLD if gaps else CLDStream
         self.cld = kind(labels, num_classes) if has_val else None
+        self.has_initial = initial
         self.cld_online = kind(labels, num_classes) if has_val and initial else None  # else the same
         self.means = {name: KnownMean(count) for name in ("loss", f"p_true:{DUAL_EPOCHS}")}
         for signal, name in (
@@ -102,9 +104,10 @@ class RunningScores:
         found: dict[str, np.ndarray] = {}
         if self.cld is not None and self.rows - 1 >= LEAST:
             found["CLD"] = self.cld.score()
-        online = self.cld if self.cld_online is None else self.cld_online
-        if online is not None and self.epochs - 1 >= LEAST:
-            found["CLD:record=online"] = online.score()
+        if "CLD" in found and not self.has_initial:
+            found["CLD:record=online"] = found["CLD"]
+        if self.cld_online is not None and self.epochs - 1 >= LEAST:
+            found["CLD:record=online"] = self.cld_online.score()
         for name in ("AUM", "AUM:of=probability", "EL2N"):
             if name in self.means:
                 found[name] = self.means[name].value()
@@ -113,6 +116,11 @@ class RunningScores:
         if self.epochs >= LEAST_EPOCHS:
             found |= {"DynUnc": self.dynunc.score(), "DUAL": self.dual.score()}
         return found
+
+    @property
+    def known(self) -> np.ndarray:
+        """Whether a sample had a loss in any epoch, (N,) bool."""
+        return self.means["loss"].known > 0
 
     def summaries(self) -> dict[str, np.ndarray]:
         """What is no score of a method: see `OwnLog.summaries`."""
@@ -127,7 +135,15 @@ class RunningScores:
         return found
 
     def load(self, state: Mapping[str, np.ndarray], where: str) -> None:
-        """Go on from `state`; UsageError naming `where` when it is not of such scores."""
+        """Go on from `state`; UsageError naming `where` when it is not of such scores. An older state has not
+        what CLD recorded online needs beside an untrained network: there is no such score then."""
+        state = dict(state)
+        if "means.loss.known" in state:
+            state.setdefault(
+                "forgetting.known", state["means.loss.known"]
+            )  # the same, and older states lack it
+        if not any(name.startswith("cld_online.") for name in state):
+            self.cld_online = None
         try:
             for name, holder, key in self._own_numbers():
                 if state[name].shape != np.shape(holder[key]):

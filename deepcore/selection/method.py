@@ -67,7 +67,7 @@ class CoresetMethod(abc.ABC):
     Attributes:
         record: the recording to read, "online" or "post_epoch"; None for the one it was published with.
         class_balanced: give each class its share of the budget (the CLD paper's protocol, the default for
-            every method); False is each paper's own form.
+            every method). False drops the class quotas; CLD's paper and a few others have them, most do not.
         name: its name in tables and on the command line.
         paper: the source of the definition.
         published_mode: the recording that the method was published with.

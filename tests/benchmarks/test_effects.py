@@ -49,6 +49,10 @@ def test_a_small_grid(tiny, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(effects, "accuracy_curve", lambda *a, **k: [x - 1 for x in curve(*a, **k)])
     assert effects.main(argv) == 2
     assert "made by another version" in capsys.readouterr().err
+    for path in tmp_path.glob("seed0/selections/**/*.npz"):
+        path.unlink()  # as where rows alone were taken over
+    assert effects.main(argv) == 2
+    assert "is missing: its row was taken over from the published ones" in capsys.readouterr().err
 
 
 def test_the_grid_of_effects_has_every_method_of_the_table():

@@ -151,7 +151,10 @@ def test_mean_validation_losses_are_enough_for_cld(call, tmp_path, shape):
     labels = np.arange(60) % 3
     val = rng.random(8 if shape == "overall" else (8, 3))
     np.savez(tmp_path / "log.npz", train_losses=rng.random((8, 60)), train_labels=labels, val_losses=val)
-    assert call("log.npz")[0] == 0
+    status, _ = call("log.npz")
+    assert status == 0
+    remark = "CLD compares with the validation loss of the sample's class: the log holds none of all classes"
+    assert (remark in Page((tmp_path / "audit.html").read_text()).text) == (shape == "by class")
     run = read_logs(tmp_path / "log.npz")
     scores = CLD(trajectory="global" if shape == "overall" else "class").score(run)
     rows = read_csv(tmp_path / "audit.csv")
@@ -295,7 +298,7 @@ def test_a_number_beyond_64_bits(call, flag):
         (["--data", "none.npz"], r"x_train holds float64 values of shape \(0, 6, 6\): pictures are real"),
         (
             ["--data", "first.npz"],
-            r"x_train has shape \(90, 3, 6, 6\), more channels than pixels: channels come",
+            r"x_train has shape \(90, 3, 6, 6\), more channels than rows or columns: channels",
         ),
         (["--data", "words.npz"], "x_train holds <U1 values of shape"),
         (["--data", "empty"], "there are no pictures in it"),
@@ -309,6 +312,8 @@ def test_what_is_wrong_is_one_sentence_and_nothing_is_written(call, tmp_path, ar
     np.savez(tmp_path / "flat.npz", x_train=PICTURES[0])
     np.savez(tmp_path / "none.npz", x_train=np.zeros((0, 6, 6)))
     np.savez(tmp_path / "first.npz", x_train=np.zeros((N, 3, 6, 6)))
+    np.savez(tmp_path / "low.npz", x_train=np.zeros((N, 1, 6, 3)))  # of one row
+    assert isinstance(sample_views(tmp_path / "low.npz", None, "id").view(3), str)
     np.savez(tmp_path / "words.npz", x_train=np.full((N, 6, 6), "a"))
     before = sorted(tmp_path.iterdir())
     status, said = call(log, *argv)

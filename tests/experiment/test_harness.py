@@ -284,9 +284,10 @@ def takes_the_first(method, run, budget, rng):
 
 
 def test_rows_of_a_method_or_network_whose_code_changed_are_announced(tmp_path, monkeypatch):
-    def said() -> str:
+    def said(proxy_net="MLP") -> str:
         lines = Lines()
-        runner(tmp_path, grid("Random", "CLD"), progress=lines).run()
+        spec = dataclasses.replace(grid("Random", "CLD"), proxy_net=proxy_net)
+        runner(tmp_path, spec, progress=lines).run()
         return "\n".join(lines.said)
 
     said()
@@ -306,6 +307,14 @@ def test_rows_of_a_method_or_network_whose_code_changed_are_announced(tmp_path, 
         assert len(lines) == bool(sentence)
         assert all(sentence in line for line in lines)
     assert "Random:" not in said()
+    monkeypatch.setattr("deepcore.experiment.harness.code_of", real)
+    said("ResNet18")  # a proxy whose network is changed next
+    assert "ResNet18: deepcore.nets.vision has changed since" not in said("ResNet18")
+    monkeypatch.setattr(
+        "deepcore.experiment.harness.code_of",
+        lambda kind: real(kind) if kind is not NETS["ResNet18"] else "0",
+    )
+    assert "ResNet18: deepcore.nets.vision has changed since its stored rows were made" in said("ResNet18")
     assert code_of(methods.METHODS["CLD"]) != code_of(methods.METHODS["LTC"])
 
 

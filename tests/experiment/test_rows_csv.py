@@ -17,6 +17,7 @@ import methods
 from deepcore.common.checks import StoredMismatch
 from deepcore.data.label_noise import LabelNoise
 from deepcore.experiment.harness import Harness
+from deepcore.experiment.rows import CODES
 from deepcore.experiment.rows_csv import from_csv, read_csv, to_csv
 from deepcore.experiment.spec import ExperimentSpec
 
@@ -60,7 +61,7 @@ def test_the_table_is_what_other_programs_read(rows):
     assert list(table[0])[:3] == ["dataset", "target_net", "method"]
     shared = [line for line in text.splitlines() if line.startswith("# provenance")]
     said = [json.loads(line.partition(": ")[2]) for line in shared]
-    codes = {(one.pop("method_code", None), one.pop("net_code", None)) for one in said}
+    codes = {tuple(one.pop(name, None) for name in CODES) for one in said}
     assert len(codes) == len(said) == 4  # once a file of methods (Random and Full share one), failed: none
     assert all(one == said[0] for one in said)
     assert "torch" in said[0]

@@ -341,6 +341,30 @@ def test_one_pass_scores_cld_with_and_without_the_untrained_network(tmp_path, in
     assert alike != initial
 
 
+@pytest.mark.parametrize("mode", ["log", "one_pass"])
+def test_a_sample_that_was_never_logged_is_named(mode):
+    recorder = LossRecorder(LABELS, VAL_LABELS, IDS, mode=mode, missing="nan")
+    for train, val in zip(TRAIN, VAL, strict=True):
+        recorder.log(IDS[:4], train[:4])
+        recorder.log_val(val)
+        recorder.end_epoch()
+    with pytest.raises(UsageError, match=r"id 25 has no value at any checkpoint \(1 such\): leave such"):
+        recorder.run()
+
+
+def test_one_pass_logs_with_gaps_have_no_scores_nearest_zero():
+    recorder = LossRecorder(LABELS, VAL_LABELS, IDS, mode="one_pass", missing="nan")
+    for t, (train, val) in enumerate(zip(TRAIN, VAL, strict=True)):
+        recorder.log(IDS[t == 2 :], train[t == 2 :])
+        recorder.log_val(val)
+        recorder.end_epoch()
+    with pytest.warns(UserWarning, match="missing"):
+        run = recorder.run()
+    assert np.isfinite(CLD().checked_scores(run)).all()
+    with pytest.raises(UsageError, match="reads complete logs"):
+        CLD(keep="zero").checked_scores(run)
+
+
 def test_logging_holds_nothing_of_the_graph():
     recorder = LossRecorder(size=4)
     weight = torch.ones(4, requires_grad=True)

@@ -128,17 +128,6 @@ def test_samples_with_few_checkpoints_do_not_win_by_chance():
     assert (scores[~rare] != 0).all()
 
 
-def test_the_scores_nearest_zero_are_not_those_that_chance_decides():
-    rng = np.random.default_rng(7)
-    losses, val = rng.exponential(1, (30, 60)), rng.exponential(1, (30, 4))
-    losses[6:, :5] = np.nan
-    run = ProxyRun.from_losses(losses, np.zeros(60, int), val, np.zeros(4, int), missing="nan")
-    with pytest.warns(UserWarning, match="they count as 1.0"):
-        scores = CLD(keep="zero").score(run)
-    assert (scores[:5] == 1).all()
-    assert (np.abs(scores[5:]) < 1).all()
-
-
 def test_a_sample_that_is_never_learned_counts_as_most_forgotten():
     margin = np.where(np.arange(8)[:, None] % 2 == [0, 0], 1.0, -1.0)  # forgotten four times
     margin[:, 1] = -1.0
@@ -155,7 +144,7 @@ def test_a_sample_that_is_never_learned_counts_as_most_forgotten():
 
 def test_what_reads_complete_logs_alone_refuses():
     run = run_of(gaps())
-    for method in (LTC(), CLD(correlation="spearman")):
+    for method in (LTC(), CLD(correlation="spearman"), CLD(keep="zero")):  # few losses count as 0.0
         with pytest.raises(UsageError, match="reads complete logs"):
             method.score(run)
     broken, empty = np.where(gaps(), np.nan, LOSSES), LOSSES.copy()
@@ -213,6 +202,17 @@ def test_running_scores_equal_those_of_the_log(with_gaps, initial):
         np.testing.assert_allclose(values, method.score(run), atol=1e-6, err_msg=name)
     losses = run.trajectory(Signal.LOSS, "online")[:30].astype(np.float64)
     np.testing.assert_allclose(running.summaries()["p_true:30"], np.nanmean(np.exp(-losses), axis=0))
+    older = {name: array for name, array in state.items() if not name.startswith("cld_online.")}
+    del older["forgetting.known"]
+    went_on = make()
+    went_on.load(older, "here")
+    assert (went_on.forgetting.known == state["forgetting.known"]).all()
+    for t in range(6, T):
+        rows = {s: run.trajectory(s, "online", initial=initial)[t] for s in signals}
+        went_on.update(rows, means[t])
+    assert set(went_on.scores()) == scores.keys() - ({"CLD:record=online"} if initial else set())
+    for name, values in went_on.scores().items():
+        np.testing.assert_array_equal(values, scores[name])
     with pytest.raises(UsageError, match="here: the scores are of another log, or damaged"):
         make().load({}, "here")
 
