@@ -184,8 +184,7 @@ GRIDS = {
         ),
         _long(
             "_large",
-            Part((*SELECTIONS, *PAPER, *FURTHER, EARLY, *BESIDE), (0.3,), 5),
-            Part(FEW, (0.3,), 10),
+            Part((*SELECTIONS, *PAPER, *FURTHER, EARLY, *BESIDE), (0.3,), 10),
             Part((*FEW, "Full"), (0.5, 0.75), 5),
         ),
         _long("_effects", Part(EFFECTS, (0.01,), 3)),
