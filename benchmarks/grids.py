@@ -187,7 +187,7 @@ GRIDS = {
             Part((*SELECTIONS, *PAPER, *FURTHER, EARLY, *BESIDE), (0.3,), 10),
             Part((*FEW, "Full"), (0.5, 0.75), 5),
         ),
-        _long("_effects", Part(EFFECTS, (0.01,), 3)),
+        _long("_effects", Part(EFFECTS, (0.01, 0.1), 10)),
         _real("mnist5k", Part((*EVERY, EARLY), (0.01, 0.05, 0.1), 10)),
         _real("letter", Part((*EVERY, EARLY), (0.01, 0.05, 0.1), 10)),
         _real("letter_noise10", Part(SELECTIONS, (0.05,), 10), noise=LabelNoise(0.1)),
