@@ -211,8 +211,8 @@ def selected(harness: Harness, seed: int, method: CoresetMethod, fraction: float
     )
     if not path.exists():
         raise UsageError(
-            f"{path} is missing: its row was taken over from the published ones; run the grid into another "
-            "--save_path, without --from_published"
+            f"{path} is missing, as it is for rows taken over with --from_published: run the grid into "
+            "another --save_path without that flag"
         )
     with np.load(path, allow_pickle=False) as stored:
         return stored["ids"]

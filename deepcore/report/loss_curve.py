@@ -26,8 +26,8 @@ def loss_curve(losses: np.ndarray, reference: np.ndarray | None, first: int, *, 
         suspicious: drawn in the colour of suspects.
     """
     series = [losses] if reference is None else [losses, reference]
-    known = np.concatenate([values[np.isfinite(values)] for values in series])
-    low, top = min(0.0, *known.tolist()), max(0.0, *known.tolist())
+    shown = np.concatenate([[0.0], *(values[np.isfinite(values)] for values in series)])
+    low, top = float(shown.min()), float(shown.max())
     if top == low:
         top = low + 1.0
     kind = "odd" if suspicious else "plain"

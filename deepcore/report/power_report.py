@@ -53,14 +53,8 @@ def power_table(comparisons: Sequence[Comparison]) -> Table:
     several = len({(c.dataset, c.net) for c in tested}) > 1
     headers = (
         *(("data", "net") if several else ()),
-        *(
-            "kept",
-            "methods",
-            "seeds",
-            "std",
-            "found",
-            *(f"{p:g} point{'s' if p != 1 else ''}" for p in POINTS),
-        ),
+        *("kept", "methods", "seeds", "std", "found"),
+        *(f"{p:g} point{'' if p == 1 else 's'}" for p in POINTS),
     )
     lines = tuple(
         (

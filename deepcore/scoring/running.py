@@ -138,10 +138,8 @@ class RunningScores:
         """Go on from `state`; UsageError naming `where` when it is not of such scores. An older state has not
         what CLD recorded online needs beside an untrained network: there is no such score then."""
         state = dict(state)
-        if "means.loss.known" in state:
-            state.setdefault(
-                "forgetting.known", state["means.loss.known"]
-            )  # the same, and older states lack it
+        if "means.loss.known" in state:  # the same counts, and older states lack those of forgetting
+            state.setdefault("forgetting.known", state["means.loss.known"])
         if not any(name.startswith("cld_online.") for name in state):
             self.cld_online = None
         try:
@@ -159,7 +157,7 @@ class RunningScores:
 
     def _own_numbers(self) -> Iterator[tuple[str, dict[str, Any], str]]:
         """Every array and count but those of a `CLDStream`, which knows its own."""
-        others = {name: value for name, value in vars(self).items() if name not in self._streams()}
+        others = {name: value for name, value in vars(self).items() if not isinstance(value, CLDStream)}
         return _numbers(others, vars(self))
 
     def _streams(self) -> dict[str, CLDStream]:

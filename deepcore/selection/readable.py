@@ -51,7 +51,7 @@ def lacking(method: CoresetMethod, run: ProxyRun) -> list[str]:
 
 def _of_validation(method: CoresetMethod, run: ProxyRun) -> list[str]:
     needed = stored(method.needs_val)
-    of_classes = run.val_class_loss is not None and getattr(method, "trajectory", "class") == "class"
+    of_classes = run.val_class_loss is not None and not _is_global(method)
     means = of_classes or run.val_mean_loss is not None
     if not needed or (needed == {Signal.LOSS} and means and method.reads_val_means):
         return []
@@ -62,13 +62,18 @@ def _of_validation(method: CoresetMethod, run: ProxyRun) -> list[str]:
     ]
 
 
+def _is_global(method: CoresetMethod) -> bool:
+    """Whether it compares with the validation loss of all classes."""
+    return getattr(method, "trajectory", "class") == "global"
+
+
 def _by_check(method: CoresetMethod, run: ProxyRun) -> list[str]:
     """What the method itself refuses before it begins; a class that has no validation row."""
     try:
         method.check(run, run.epochs)
     except UsageError as error:
         return [str(error)]
-    if not method.needs_val or getattr(method, "trajectory", "class") == "global":
+    if not method.needs_val or _is_global(method):
         return []
     if run.val_labels.size:
         without = np.setdiff1d(run.labels, run.val_labels)

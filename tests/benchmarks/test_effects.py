@@ -52,7 +52,7 @@ def test_a_small_grid(tiny, tmp_path, monkeypatch, capsys):
     for path in tmp_path.glob("seed0/selections/**/*.npz"):
         path.unlink()  # as where rows alone were taken over
     assert effects.main(argv) == 2
-    assert "is missing: its row was taken over from the published ones" in capsys.readouterr().err
+    assert "is missing, as it is for rows taken over with --from_published" in capsys.readouterr().err
 
 
 def test_the_grid_of_effects_has_every_method_of_the_table():
